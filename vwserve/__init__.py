@@ -1,0 +1,1 @@
+"""vwserve serves and trains many Vowpal Wabbit models online."""

@@ -1,0 +1,9 @@
+"""VW, behind a strict grammar: workspaces that parse, predict, learn and save.
+
+This is the only layer that knows VW; `binding` is the only module that imports it.
+"""
+
+from vwserve.learner.labels import Bounds
+from vwserve.learner.learner import Learner, Reply, Tally
+
+__all__ = ["Bounds", "Learner", "Reply", "Tally"]

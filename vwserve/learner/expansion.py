@@ -1,0 +1,67 @@
+"""How many features an example has once VW has crossed its namespaces, known before VW makes them.
+
+Two thousand features in one namespace are two million under `-q ff`; two hundred thousand never return. The sizes follow
+from counts alone: a term over namespaces with n features each makes as many features as there are ways to choose one of
+each, and where a namespace stands m times in a term, combinations with repetition (interactions.cc).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_ANY = ":"  # VW's wildcard: every namespace of the example
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """The interactions of a model: each term a sequence of namespace letters, ':' standing for any."""
+
+    terms: tuple[tuple[str, ...], ...]
+    permutations: bool = False
+    grams: int = 1  # features per feature that --ngram and --skips add at most
+
+    def at_most(self, features: int) -> int:
+        """No example with this many features has more after expansion."""
+        single = features * self.grams
+        return single + sum(self._chosen(single, len(term)) for term in self.terms)
+
+    def safe_features(self, limit: int) -> int:
+        """The most features for which no split over namespaces can pass `limit`."""
+        low, high = 0, limit
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self.at_most(middle) <= limit else (low, middle - 1)
+        return low
+
+    def size(self, line: bytes) -> int:
+        """The features of an example line after expansion; never less than VW makes."""
+        counts = self._counts(line)
+        total = sum(counts.values())
+        size = total
+        for term in self.terms:
+            product = 1
+            for namespace, times in Counter(term).items():
+                product *= self._chosen(total if namespace == _ANY else counts[namespace], times)
+            size += product
+        return size
+
+    def _counts(self, line: bytes) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for namespace in line.split(b"|")[1:]:
+            head, *features = namespace.split()
+            anonymous = namespace[:1] in (b" ", b"\t")
+            name = " " if anonymous else chr(head[0])
+            counts[name] += (len(features) + anonymous) * self.grams
+        return counts
+
+    def _chosen(self, count: int, times: int) -> int:
+        return count**times if self.permutations else math.comb(count + times - 1, times)
+
+
+def grams_per_feature(ngrams: Sequence[int], skips: int) -> int:
+    """How many features a feature can begin under --ngram n with --skips k: its own and every gram from it on."""
+    longest = max(ngrams, default=1)
+    return 1 + sum(math.comb(size - 1 + skips, skips) for size in range(2, longest + 1))

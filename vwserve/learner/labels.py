@@ -1,0 +1,307 @@
+"""The label part of a line, for each of VW's label parsers: its ordinary form as a pattern, and its exact check.
+
+A pattern must match only what the check accepts; it may leave rare forms to the check. The forms are those of VW's
+own parsers: simple_label_parser.cc, multiclass.cc, cost_sensitive.cc, cb.cc, ccb_label.cc, slates_label.cc,
+cb_continuous_label.cc and multilabel.cc.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vwserve.learner.numbers import number_fault, ordinary_number, show
+
+_SMALLEST_PROBABILITY = 1e-6
+_PROBABILITY = rb"(?:0?\.[0-9]{0,5}[1-9][0-9]{0,12}|1(?:\.0{0,9})?)"
+_DENSITY = rb"(?:0?\.[0-9]{0,5}[1-9][0-9]{0,12}|[1-9][0-9]{0,8}(?:\.[0-9]{0,16})?)"
+_ACTION = rb"[0-9]{1,9}"
+_SUM_TOLERANCE = 1e-6  # stricter than VW's own, whose complaint would spoil the workspace
+
+Words = Sequence[bytes]
+Check = Callable[[Words], "str | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How large a number in a line may be: an example's importance, and any other label or feature value."""
+
+    importance: float = 1e6
+    magnitude: float = 1e12
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """The class labels of a model: numbers from `first` to `last`, or `names`."""
+
+    first: int = 0
+    last: int = 999_999_999
+    names: tuple[bytes, ...] = ()
+
+    @property
+    def pattern(self) -> bytes:
+        """A pattern of class labels."""
+        if self.names:
+            return rb"(?:" + rb"|".join(re.escape(name) for name in self.names) + rb")"
+        return _range(self.first, self.last)
+
+    def fault(self, word: bytes) -> str | None:
+        """Say why `word` is no class of the model."""
+        if self.names:
+            return None if word in self.names else f"{show(word)} is not one of the named labels"
+        if not word.isdigit():
+            return f"{show(word)} is not a class number"
+        if not self.first <= int(word) <= self.last:
+            return f"class {show(word)} is not in {self.first}..{self.last}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelForm:
+    """One label parser: the pattern of a plain label, the pattern of all ordinary ones, and the exact check.
+
+    `observed` finds a line whose label teaches something; `required` says that a line without a label is none.
+    """
+
+    plain: bytes
+    ordinary: bytes
+    observed: bytes
+    check: Check
+    required: bool = False
+
+
+def _range(first: int, last: int) -> bytes:
+    """A pattern of the numbers `first`..`last` without leading zeros, where `first` is a single digit."""
+    digits = str(last).encode()
+    alternatives = [digits] if last >= first else []
+    if len(digits) > 1:
+        alternatives.append(rb"[%d-9]" % first)
+    alternatives += [rb"[1-9][0-9]{%d}" % (size - 1) for size in range(2, len(digits))]
+    for place, digit in enumerate(digits.decode()):
+        lowest = 0 if place else (1 if len(digits) > 1 else first)
+        if lowest < int(digit):
+            rest = len(digits) - place - 1
+            alternatives.append(digits[:place] + rb"[%d-%d][0-9]{%d}" % (lowest, int(digit) - 1, rest))
+    return rb"(?:" + rb"|".join(alternatives) + rb")"
+
+
+def label_form(kind: str, classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
+    """The form of labels of `kind` (see `binding.LABEL_KINDS`)."""
+    return _FORMS[kind](classes, bounds, multiline)
+
+
+def _first(*faults: str | None) -> str | None:
+    return next((fault for fault in faults if fault), None)
+
+
+def _importance_fault(word: bytes, bounds: Bounds) -> str | None:
+    fault = number_fault(word, bounds.importance)
+    if fault or float(word) >= 0.0:
+        return fault and f"importance {fault}"
+    return f"importance {show(word)} is negative"
+
+
+def _probability_fault(word: bytes) -> str | None:
+    fault = number_fault(word, 1.0)
+    if fault or float(word) >= _SMALLEST_PROBABILITY:
+        return fault and f"probability {fault}"
+    return f"probability {show(word)} is below {_SMALLEST_PROBABILITY:g}"
+
+
+def _observation_fault(word: bytes, classes: Classes, bounds: Bounds) -> str | None:
+    """`action:cost:probability`."""
+    parts = word.split(b":")
+    if len(parts) != 3:
+        return f"{show(word)} is not action:cost:probability"
+    return _first(classes.fault(parts[0]), number_fault(parts[1], bounds.magnitude), _probability_fault(parts[2]))
+
+
+def _simple(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
+    number = ordinary_number(bounds.magnitude)
+    importance = ordinary_number(bounds.importance, sign=b"")
+
+    def check(words: Words) -> str | None:
+        if len(words) > 3:
+            return f"{len(words)} numbers before the features; a label has at most label, importance and initial"
+        label, importance_, initial = [*words, *(b"1", b"1", b"0")[len(words) :]]
+        return _first(
+            number_fault(label, bounds.magnitude),
+            _importance_fault(importance_, bounds),
+            number_fault(initial, bounds.magnitude),
+        )
+
+    full = number + rb"(?: +" + importance + rb"(?: +" + number + rb")?)?"
+    return LabelForm(number, full, number, check)
+
+
+def _multiclass(classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
+    importance = ordinary_number(bounds.importance, sign=b"")
+
+    def check(words: Words) -> str | None:
+        if len(words) > 2:
+            return f"{len(words)} words before the features; a label is a class and an importance"
+        return _first(classes.fault(words[0]), *(_importance_fault(word, bounds) for word in words[1:]))
+
+    plain = classes.pattern
+    return LabelForm(plain, plain + rb"(?: +" + importance + rb")?", plain, check)
+
+
+def _costs(classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
+    cost = ordinary_number(bounds.magnitude)
+    pair = classes.pattern + rb":" + cost
+
+    def check(words: Words) -> str | None:
+        if multiline and words[0] == b"shared":
+            return None if len(words) == 1 else "nothing may follow 'shared'"
+        if multiline and len(words) > 1:
+            return "one class a line; each line of a multi-line example is one class"
+        return _first(*(_cost_fault(word) for word in words))
+
+    def _cost_fault(word: bytes) -> str | None:
+        name, colon, number = word.partition(b":")
+        if multiline and name == b"label" and colon:
+            return number_fault(number, bounds.magnitude)
+        return _first(classes.fault(name), number_fault(number, bounds.magnitude) if colon else None)
+
+    if multiline:
+        single = classes.pattern + rb"(?::" + cost + rb")?"
+        return LabelForm(pair, rb"(?:shared|" + single + rb")", pair, check)
+    several = pair + rb"(?: +" + pair + rb")*"
+    either = classes.pattern + rb"(?::" + cost + rb")?"
+    return LabelForm(several, either + rb"(?: +" + either + rb")*", pair, check)
+
+
+def _bandit(classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
+    observation = classes.pattern + rb":" + ordinary_number(bounds.magnitude) + rb":" + _PROBABILITY
+
+    def check(words: Words) -> str | None:
+        if multiline and words[0] == b"shared":
+            return None if len(words) == 1 else "nothing may follow 'shared'"
+        if len([word for word in words if b":" in word]) > 1:
+            return "more than one action with a cost; only the action that was taken has one"
+        return _first(
+            *(_observation_fault(word, classes, bounds) if b":" in word else classes.fault(word) for word in words)
+        )
+
+    ordinary = rb"(?:shared|" + observation + rb")" if multiline else observation
+    return LabelForm(observation, ordinary, observation, check)
+
+
+def _bandit_eval(classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
+    bandit = _bandit(classes, bounds, multiline)
+
+    def check(words: Words) -> str | None:
+        if len(words) < 2:
+            return "a label is the action to evaluate and what was observed"
+        return _first(classes.fault(words[0]), bandit.check(words[1:]))
+
+    both = classes.pattern + rb" +" + bandit.plain
+    return LabelForm(both, both, both, check, required=True)
+
+
+def _distribution_fault(pairs: Sequence[bytes], of: str) -> str | None:
+    """`action:probability` pairs that must sum to one where there is more than one."""
+    parts = [pair.split(b":") for pair in pairs]
+    for part, pair in zip(parts, pairs):
+        if len(part) != 2 or not part[0].isdigit() or len(part[0]) > 9:
+            return f"{show(pair)} is not action:probability"
+        if fault := _probability_fault(part[1]):
+            return fault
+    total = math.fsum(float(part[1]) for part in parts)
+    if len(parts) > 1 and abs(total - 1.0) > _SUM_TOLERANCE:
+        return f"the probabilities of {of} sum to {total:g}, not to 1"
+    return None
+
+
+def _ccb(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
+    outcome = _ACTION + rb":" + ordinary_number(bounds.magnitude) + rb":" + _PROBABILITY
+
+    def check(words: Words) -> str | None:
+        if len(words) < 2 or words[0] != b"ccb":
+            return "a label is 'ccb shared', 'ccb action' or 'ccb slot ...'"
+        if words[1] in (b"shared", b"action"):
+            return None if len(words) == 2 else f"nothing may follow 'ccb {words[1].decode()}'"
+        if words[1] != b"slot":
+            return f"{show(words[1])} is none of shared, action, slot"
+        outcomes = [word for word in words[2:] if b":" in word]
+        included = [word for word in words[2:] if b":" not in word]
+        if len(outcomes) > 1 or len(included) > 1:
+            return "a slot has at most one outcome and one list of actions"
+        return _first(*map(_outcome_fault, outcomes), *map(_inclusion_fault, included))
+
+    def _outcome_fault(word: bytes) -> str | None:
+        head, *others = word.split(b",")
+        action, _, rest = head.partition(b":")
+        cost, _, probability = rest.partition(b":")
+        return _first(
+            number_fault(cost, bounds.magnitude),
+            _distribution_fault([action + b":" + probability, *others], "a slot"),
+        )
+
+    def _inclusion_fault(word: bytes) -> str | None:
+        return None if all(part.isdigit() for part in word.split(b",")) else f"{show(word)} is not a list of actions"
+
+    slot = rb"ccb +slot(?: +" + outcome + rb")?"
+    return LabelForm(slot, rb"(?:ccb +shared|ccb +action|" + slot + rb")", rb"ccb +slot +[0-9]+:", check, required=True)
+
+
+def _slates(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
+    cost = ordinary_number(bounds.magnitude)
+
+    def check(words: Words) -> str | None:
+        kind, rest = words[1] if len(words) > 1 else b"", words[2:]
+        if words[0] != b"slates" or kind not in (b"shared", b"action", b"slot") or len(rest) > 1:
+            return "a label is 'slates shared [cost]', 'slates action SLOT' or 'slates slot [action:probability,...]'"
+        if kind == b"action":
+            return None if rest and rest[0].isdigit() and len(rest[0]) <= 9 else "'slates action' names its slot"
+        if kind == b"shared":
+            return number_fault(rest[0], bounds.magnitude) if rest else None
+        return _distribution_fault(rest[0].split(b","), "a slot") if rest else None
+
+    slot = rb"slates +slot(?: +" + _ACTION + rb":" + _PROBABILITY + rb")?"
+    shared = rb"slates +shared(?: +" + cost + rb")?"
+    ordinary = rb"(?:" + shared + rb"|slates +action +" + _ACTION + rb"|" + slot + rb")"
+    return LabelForm(ordinary, ordinary, rb"slates +shared +[-.0-9]", check, required=True)
+
+
+def _continuous(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
+    number = ordinary_number(bounds.magnitude)
+
+    def check(words: Words) -> str | None:
+        if words[0] != b"ca" or len(words) > 2:
+            return "a label is 'ca action:cost:density'"
+        parts = words[1].split(b":") if len(words) == 2 else []
+        if parts and len(parts) != 3:
+            return f"{show(words[1])} is not action:cost:density"
+        fault = _first(*(number_fault(part, bounds.magnitude) for part in parts))
+        if fault or not parts or float(parts[2]) > 0.0:
+            return fault
+        return f"density {show(parts[2])} is not positive"
+
+    plain = rb"ca +" + number + rb":" + number + rb":" + _DENSITY
+    return LabelForm(plain, plain, plain, check)
+
+
+def _multilabel(classes: Classes, _bounds: Bounds, _multiline: bool) -> LabelForm:
+    def check(words: Words) -> str | None:
+        if len(words) > 1:
+            return "a label is a list of classes separated by commas, without spaces"
+        return _first(*map(classes.fault, words[0].split(b",")))
+
+    plain = classes.pattern + rb"(?:," + classes.pattern + rb")*"
+    return LabelForm(plain, plain, plain, check)
+
+
+_FORMS: dict[str, Callable[[Classes, Bounds, bool], LabelForm]] = {
+    "simple": _simple,
+    "multiclass": _multiclass,
+    "costs": _costs,
+    "bandit": _bandit,
+    "bandit-eval": _bandit_eval,
+    "ccb": _ccb,
+    "slates": _slates,
+    "continuous": _continuous,
+    "multilabel": _multilabel,
+}

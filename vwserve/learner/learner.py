@@ -1,0 +1,328 @@
+"""A model that learns online: a VW workspace that sees only lines which are examples.
+
+Lines come in blocks: bytes of whole lines, each ended by a newline, none of them blank. A line that is no example costs
+only itself; VW never sees it. Should VW raise all the same, the line at fault is refused and the workspace, which is then
+no longer safe to use, is renewed from what it has learned.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import compress, groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from vwserve.errors import ArgumentsError, ModelError, RequestError
+from vwserve.learner.arguments import split_arguments, with_suggestion
+from vwserve.learner.binding import CHUNK_LINES, Workspace
+from vwserve.learner.grammar import Grammar, Shape, tag_of
+from vwserve.learner.groups import group_fault, merged
+from vwserve.learner.labels import Bounds, label_form
+from vwserve.learner.options import classes_of, expansion_of, scale_of
+from vwserve.learner.scalars import format_scalars
+from vwserve.learner.sink import PredictionSink
+
+_ERROR = b"!error "
+
+
+class Reply(NamedTuple):
+    """The answer to one request: one line of text without its tag, or an error line."""
+
+    text: bytes
+    tag: bytes
+
+    @property
+    def refused(self) -> bool:
+        """Whether the text is an error."""
+        return self.text.startswith(_ERROR)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a learner has done: requests served, learned and refused, and `weight`, the importance of labelled ones.
+
+    `scores` and `labels` pair the predictions of a simple learner with their labels; whoever reads them clears them.
+    """
+
+    examples: int = 0
+    learned: int = 0
+    refused: int = 0
+    weight: float = 0.0
+    scores: list[float] = field(default_factory=list)
+    labels: list[float] = field(default_factory=list)
+
+
+class Learner:
+    """VW with `arguments`, started from the model file `initial`; with `learn` false labels are ignored.
+
+    `bounds` limits the numbers in a line and `features` its features after interactions. Raises ArgumentsError where
+    VW refuses the arguments or the file with them.
+    """
+
+    def __init__(
+        self,
+        arguments: str = "",
+        *,
+        learn: bool = True,
+        initial: Path | None = None,
+        bounds: Bounds | None = None,
+        features: int = 100_000,
+    ) -> None:
+        self._arguments = split_arguments(arguments) + ([] if learn else ["-t"])
+        self._sink: PredictionSink | None = None
+        self._workspace = self._open(initial)
+        options = self._workspace.options
+        bounds = bounds or Bounds()
+        self.learns = not {"-t", "--testonly"} & set(self._arguments)
+        self.tally = Tally()
+        self.multiline = self._workspace.multiline
+        self.spaceless = self._workspace.spaceless
+        self.scale = scale_of(options)
+        self._label_kind = self._workspace.label_kind
+        form = label_form(self._label_kind, classes_of(options), bounds, self.multiline)
+        self._grammar = Grammar(form, bounds.magnitude)
+        self._features = features
+        self._expansion = expansion_of(options)
+        # A feature takes at least two bytes of its line, a separator and a name.
+        self._surely_small_bytes = 2 * self._expansion.safe_features(features)
+
+    @property
+    def sum_loss(self) -> float:
+        """The progressive loss summed over the labelled examples, as VW accounts it."""
+        return self._workspace.sum_loss
+
+    # -- single-line examples --------------------------------------------------------------------------------------
+
+    def answer_ordinary(self, block: bytes, learn: bool = True) -> bytes | None:
+        """Answer a block of at most CHUNK_LINES lines in VW's form; None, having done nothing, if some line is unusual.
+
+        Labelled lines are learned, unless `learn` is false or the model does not learn.
+        """
+        shape = self._grammar.shape(block)
+        if shape is None or not (len(block) <= self._surely_small_bytes or self._lines_surely_small(block)):
+            return None
+        return self._serve(block, shape, learn)
+
+    def answer(self, block: bytes, learn: bool = True) -> bytes:
+        """Answer each line of `block` in VW's form, by one error line each that is no example."""
+        texts = []
+        for piece in _pieces(block):
+            text = self.answer_ordinary(piece, learn)
+            texts.append(self._sift(piece, learn) if text is None else text)
+        return b"".join(texts)
+
+    def answer_each(self, lines: Sequence[bytes], learn: bool = True) -> list[Reply]:
+        """Answer each line by one line, whatever VW prints for it."""
+        if self._sink is None:
+            texts = self.answer(b"".join([line + b"\n" for line in lines]), learn).split(b"\n")
+        else:
+            texts = [self.answer(line + b"\n", learn).strip(b"\n").replace(b"\n", b" ") for line in lines]
+        return [_reply(text, tag_of(line)) for text, line in zip(texts, lines)]
+
+    def fault(self, line: bytes) -> RequestError | None:
+        """Say why `line` cannot be served as an example."""
+        small = len(line) <= self._surely_small_bytes
+        if small and self._grammar.shape(line + b"\n"):
+            return None
+        if text := self._grammar.fault(line):
+            return RequestError("bad-example", text)
+        return None if small else self._size_fault(line)
+
+    def _sift(self, block: bytes, learn: bool) -> bytes:
+        """Answer a block in which some line is no ordinary example."""
+        out = []
+        judged = [(line, self.fault(line)) for line in block.split(b"\n")[:-1]]
+        for good, run in groupby(judged, key=lambda pair: pair[1] is None):
+            if good:
+                out.append(self._serve(b"".join([line + b"\n" for line, _ in run]), Shape.MIXED, learn))
+            else:
+                out += [self._refuse(error) for _, error in run if error is not None]
+        return b"".join(out)
+
+    def _serve(self, block: bytes, shape: Shape, learn: bool) -> bytes:
+        """Answer a block whose every line is an example."""
+        workspace = self._workspace
+        scalars: list[float] = []
+        try:
+            examples = workspace.parse(block)
+        except RuntimeError as error:
+            return self._recover(block, [], learn, error, parsed=False)
+        try:
+            labels = workspace.labels(examples) if shape is not Shape.UNLABELLED else []
+            weights = workspace.weights(examples) if shape is Shape.MIXED else []
+            if learn:
+                workspace.learn(examples, scalars)
+            else:
+                workspace.predict(examples, scalars)
+        except RuntimeError as error:
+            return self._recover(block, scalars, learn, error, parsed=True)
+        self.tally.examples += len(scalars)
+        if shape is Shape.LABELLED:
+            self._count_labelled(len(scalars), float(len(scalars)), learn)
+            if self._sink is None:
+                self.tally.scores += scalars
+                self.tally.labels += labels
+        elif shape is Shape.MIXED:
+            observed = self._grammar.observed(block)
+            self._count_labelled(sum(observed), sum(compress(weights, observed)), learn)
+            if self._sink is None:
+                self.tally.scores += compress(scalars, observed)
+                self.tally.labels += compress(labels, observed)
+        if self._sink is not None:
+            return self._sink.take()
+        return _with_tags(format_scalars(scalars), block) if shape is Shape.MIXED else format_scalars(scalars)
+
+    def _recover(self, block: bytes, scalars: list[float], learn: bool, error: RuntimeError, parsed: bool) -> bytes:
+        """Answer the rest of a block at whose line `len(scalars)`, or somewhere while parsing it, VW raised."""
+        lines = [line + b"\n" for line in block.split(b"\n")[:-1]]
+        if not parsed and len(lines) > 1:
+            return b"".join([self._serve(line, Shape.MIXED, learn) for line in lines])
+        done = len(scalars)
+        texts = [self._sink.take() if self._sink else _with_tags(format_scalars(scalars), b"".join(lines[:done]))]
+        self._renew()
+        self.tally.examples += done
+        self._count_labelled(done, float(done), learn)
+        texts.append(self._refuse(_vw_refusal(error)))
+        if lines[done + 1 :]:
+            texts.append(self._serve(b"".join(lines[done + 1 :]), Shape.MIXED, learn))
+        return b"".join(texts)
+
+    # -- multi-line examples ---------------------------------------------------------------------------------------
+
+    def answer_groups(self, groups: Sequence[Sequence[bytes]], learn: bool = True) -> list[bytes]:
+        """Answer multi-line examples, each by VW's lines for it or by one error line."""
+        out: list[bytes] = []
+        ready: list[Sequence[bytes]] = []
+        for group in groups:
+            error = self.group_fault(group)
+            if ready and (error or sum(map(len, ready)) + len(group) > CHUNK_LINES):
+                self._serve_groups(ready, out, learn)
+                ready = []
+            if error:
+                out.append(self._refuse(error))
+            else:
+                ready.append(group)
+        self._serve_groups(ready, out, learn)
+        return out
+
+    def group_fault(self, lines: Sequence[bytes]) -> RequestError | None:
+        """Say why `lines` cannot be served as one multi-line example."""
+        block = b"\n".join(lines) + b"\n"
+        if self._grammar.shape(block) is None or len(block) > self._surely_small_bytes:
+            for number, (line, whole) in enumerate(zip(lines, merged(lines)), 1):
+                if error := self.fault(line) or self._size_fault(whole):
+                    return RequestError(error.code, f"line {number}: {error.text}")
+        fault = group_fault(self._label_kind, lines)
+        return RequestError("bad-example", fault) if fault else None
+
+    def _serve_groups(self, groups: Sequence[Sequence[bytes]], out: list[bytes], learn: bool) -> None:
+        if not groups:
+            return
+        assert self._sink is not None, "the predictions of multi-line learners are printed by VW"
+        served = 0
+        try:
+            examples = self._workspace.parse(b"\n".join([line for group in groups for line in group]))
+            for _ in self._workspace.answer_groups(examples, [len(group) for group in groups], learn):
+                out.append(self._sink.take())
+                self.tally.examples += 1
+                if any(self._grammar.observed(b"\n".join([*groups[served], b""]))):
+                    self._count_labelled(1, 1.0, learn)
+                served += 1
+        except RuntimeError as error:
+            self._renew()
+            out.append(self._refuse(_vw_refusal(error)))
+            self._serve_groups(groups[served + 1 :], out, learn)
+
+    # -- the model -------------------------------------------------------------------------------------------------
+
+    def save(self, path: Path) -> None:
+        """Write the model to `path`, where `vw -i` reads it; raises ModelError where that cannot be done."""
+        try:
+            self._workspace.save(path)
+        except RuntimeError as error:
+            raise ModelError(f"cannot write the model to {path}: {error}") from error
+
+    def close(self) -> None:
+        """Free what the model holds."""
+        self._workspace.close()
+        if self._sink is not None:
+            self._sink.close()
+
+    def _open(self, model: Path | None, *more: str) -> Workspace:
+        arguments = [*self._arguments, *more, *(["-i", str(model)] if model else [])]
+        try:
+            if self._sink is None:
+                workspace = Workspace(arguments)
+                if workspace.prints_plain_scalars:
+                    return workspace
+                workspace.close()
+                self._sink = PredictionSink()
+            return Workspace(arguments, self._sink)
+        except ArgumentsError as error:
+            raise with_suggestion(error, Workspace([]).options) from error
+
+    def _renew(self) -> None:
+        """Replace a workspace that raised by one that knows what it had learned."""
+        spoilt = self._workspace
+        with tempfile.TemporaryDirectory(prefix="vwserve-") as folder:
+            model = Path(folder, "renewed.vw")
+            self.save(model)
+            self._workspace = self._open(model, "--preserve_performance_counters")
+        spoilt.close()
+        if self._sink is not None:
+            self._sink.take()
+
+    # -- counting and refusing ---------------------------------------------------------------------------------------
+
+    def _count_labelled(self, examples: int, weight: float, learn: bool) -> None:
+        self.tally.weight += weight
+        if learn and self.learns:
+            self.tally.learned += examples
+
+    def _refuse(self, error: RequestError) -> bytes:
+        self.tally.refused += 1
+        return _ERROR + str(error).encode() + b"\n"
+
+    def _lines_surely_small(self, block: bytes) -> bool:
+        """Whether every line is short enough that its features cannot be too many, without looking at each."""
+        start = 0
+        while len(block) - start > self._surely_small_bytes:
+            start = block.rfind(b"\n", start, start + self._surely_small_bytes) + 1
+            if start == 0:
+                return False
+        return True
+
+    def _size_fault(self, line: bytes) -> RequestError | None:
+        size = self._expansion.size(line)
+        if size <= self._features:
+            return None
+        return RequestError("too-many-features", f"{size} features after interactions; the limit is {self._features}")
+
+
+def _vw_refusal(error: RuntimeError) -> RequestError:
+    return RequestError("bad-example", "VW refuses it: " + " ".join(str(error).split()))
+
+
+def _reply(text: bytes, tag: bytes) -> Reply:
+    return Reply(text.removesuffix(b" " + tag) if tag and not text.startswith(_ERROR) else text, tag)
+
+
+def _with_tags(text: bytes, block: bytes) -> bytes:
+    """Predictions, one a line, each followed by the tag of its example as VW prints it."""
+    tags = [tag_of(line) for line in block.split(b"\n")]
+    if not any(tags):
+        return text
+    predictions = text.split(b"\n")[:-1]
+    return b"".join([b"%s %s\n" % (value, tag) if tag else value + b"\n" for value, tag in zip(predictions, tags)])
+
+
+def _pieces(block: bytes) -> Iterator[bytes]:
+    """Cut a block at newlines into pieces of at most CHUNK_LINES lines."""
+    if block.count(b"\n") <= CHUNK_LINES:
+        yield block
+        return
+    lines = block.split(b"\n")[:-1]
+    for start in range(0, len(lines), CHUNK_LINES):
+        yield b"".join([line + b"\n" for line in lines[start : start + CHUNK_LINES]])

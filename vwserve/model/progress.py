@@ -1,0 +1,90 @@
+"""Progressive validation: how well a model predicted each labelled example before it learned from it.
+
+Every labelled example is a test case before it is a training case, so the figures need no held-out data (Blum, Kalai and
+Langford 1999, *Beating the hold-out*). The loss is VW's own; here are those that need pairs of prediction and label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+_BINS = 8192
+_WIDEST = 16.0  # log-odds or raw score beyond which examples share the outermost bin
+_BUFFERED = 8192  # pairs that are gathered before they are counted
+
+
+class Progress:
+    """Calibration and area under the ROC curve of a binary model, over everything it has served.
+
+    `scale` says what its scores are: "probability", "log-odds", or "linear" (the label itself is regressed). Labels are
+    -1 and 1, or 0 and 1; as soon as another one is seen the model is not binary, and both figures are None. The area is
+    computed from counts in bins of log-odds or score, so it is right to about three decimals.
+    """
+
+    def __init__(self, scale: str) -> None:
+        self._scale = scale
+        self._scores: list[float] = []
+        self._labels: list[float] = []
+        self._binary = True
+        self._negative_seen = False
+        self._score_sum = 0.0
+        self._counts = np.zeros((2, _BINS), np.int64)
+
+    def add(self, scores: Sequence[float], labels: Sequence[float]) -> None:
+        """Take predictions and their labels, in the same order."""
+        if not self._binary:
+            return
+        self._scores += scores
+        self._labels += labels
+        if len(self._scores) >= _BUFFERED:
+            self._count()
+
+    @property
+    def calibration(self) -> float | None:
+        """Mean predicted probability over mean label (as 0 or 1); 1 is perfect, None is unknown."""
+        self._count()
+        positives = int(self._counts[1].sum())
+        if not self._binary or positives == 0:
+            return None
+        total = int(self._counts.sum())
+        mean = self._score_sum / total
+        if self._scale == "linear" and self._negative_seen:
+            mean = (mean + 1.0) / 2.0
+        return mean / (positives / total)
+
+    @property
+    def auc(self) -> float | None:
+        """The chance that a positive example scored higher than a negative one; None is unknown."""
+        self._count()
+        negative, positive = self._counts.astype(np.float64)
+        pairs = negative.sum() * positive.sum()
+        if not self._binary or pairs == 0:
+            return None
+        below = np.cumsum(negative) - negative
+        return float((positive * (below + negative / 2.0)).sum() / pairs)
+
+    def _count(self) -> None:
+        if not self._scores:
+            return
+        scores, labels = np.array(self._scores), np.array(self._labels)
+        self._scores.clear()
+        self._labels.clear()
+        positive = labels == 1.0
+        negative = labels == -1.0
+        self._negative_seen = self._negative_seen or bool(negative.any())
+        self._binary = bool((positive | negative | (labels == 0.0)).all()) and bool(np.isfinite(scores).all())
+        if not self._binary:
+            return
+        odds = scores
+        if self._scale == "probability":
+            within = np.clip(scores, 1e-9, 1.0 - 1e-9)
+            odds = np.log(within / (1.0 - within))
+            self._score_sum += float(scores.sum())
+        elif self._scale == "log-odds":
+            self._score_sum += float((1.0 / (1.0 + np.exp(-np.clip(scores, -50.0, 50.0)))).sum())
+        else:
+            self._score_sum += float(scores.sum())
+        bins = np.clip((odds + _WIDEST) * (_BINS / (2.0 * _WIDEST)), 0, _BINS - 1).astype(np.int64)
+        self._counts += np.bincount(bins + _BINS * positive, minlength=2 * _BINS).reshape(2, _BINS)

@@ -1,0 +1,123 @@
+"""The models that are served, kept equal to the drops that describe them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from vwserve.guard.limits import Limits
+from vwserve.model.drop import ModelDrop
+
+from vwserve.errors import ModelError, Problem, VwserveError
+from vwserve.learner import Bounds
+from vwserve.model.servable import Servable
+
+
+@dataclass(slots=True)
+class _Served:
+    servable: Servable
+    identity: tuple[object, ...]
+
+
+class Registry:
+    """Servables by name.
+
+    A drop that cannot be served changes nothing: what ran under its name goes on, or nothing does.
+    """
+
+    def __init__(self, limits: Limits, state: Path) -> None:
+        self._limits = limits
+        self._state = state
+        self._served: dict[str, _Served] = {}
+        self._versions: dict[str, int] = {}
+
+    def get(self, name: str) -> Servable | None:
+        """The servable of this name."""
+        served = self._served.get(name)
+        return served.servable if served else None
+
+    def names(self) -> Sequence[str]:
+        """The names of all servables, in order."""
+        return sorted(self._served)
+
+    @property
+    def only(self) -> str | None:
+        """The name of the only servable; None where there are more, or none."""
+        return next(iter(self._served)) if len(self._served) == 1 else None
+
+    def apply(self, drops: Iterable[ModelDrop], kept: Iterable[str] = ()) -> list[Problem]:
+        """Serve exactly what `drops` describe, and `kept`; drops that did not change keep what they have learned.
+
+        Returns what is wrong with drops that cannot be served.
+        """
+        problems = []
+        wanted = set(kept)
+        for drop in drops:
+            wanted.add(drop.name)
+            try:
+                self._serve(drop)
+            except VwserveError as error:
+                problems.append(drop.problem("vw", str(error)))
+        for name in self._served.keys() - wanted:
+            self._served.pop(name).servable.close()
+        return problems
+
+    def export(self, name: str, export: str) -> Path:
+        """Leave a copy of a model among its exports, under the last component of `export`, and return where.
+
+        Raises ModelError where it cannot be written.
+        """
+        servable = self.get(name)
+        if servable is None:
+            raise ModelError(f"no model is called {name!r}")
+        last = PurePath(export or f"{name}.vw").name
+        if not last or last in (".", "..") or "\0" in last:
+            raise ModelError(f"{export!r} ends in no name of a file")
+        path = self._state / name / "exports" / last
+        temporary = path.with_name(f".{last}.{os.getpid()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            servable.save(temporary)
+            temporary.replace(path)
+        except OSError as error:
+            raise ModelError(f"cannot write {path}: {error.strerror}") from error
+        return path
+
+    def close(self) -> None:
+        """Free all models."""
+        while self._served:
+            self._served.popitem()[1].servable.close()
+
+    def _serve(self, drop: ModelDrop) -> None:
+        identity = _identity(drop)
+        before = self._served.get(drop.name)
+        if before is not None and before.identity == identity:
+            return
+        version = self._versions.get(drop.name, 0) + 1
+        self._served[drop.name] = _Served(build(drop, self._limits, version), identity)
+        self._versions[drop.name] = version
+        if before is not None:
+            before.servable.close()
+
+
+def build(drop: ModelDrop, limits: Limits, version: int = 1) -> Servable:
+    """The servable that a drop describes; raises ArgumentsError or ModelError."""
+    return Servable(
+        drop.name,
+        drop.vw,
+        learn=drop.learn,
+        initial=drop.initial,
+        bounds=Bounds(limits.importance, limits.magnitude),
+        features=limits.features,
+        version=version,
+    )
+
+
+def _identity(drop: ModelDrop) -> tuple[object, ...]:
+    """What a servable was made from: two drops of the same identity describe the same one."""
+    if drop.initial is None:
+        return (drop.digest,)
+    status = drop.initial.stat()
+    return (drop.digest, drop.initial, status.st_mtime_ns, status.st_size)

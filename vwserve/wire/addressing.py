@@ -1,0 +1,116 @@
+"""Answers to requests that name their models: always exactly one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vwserve.errors import RequestError
+from vwserve.wire.models import Model, Models, Reply
+from vwserve.wire.requests import Batch
+
+Names = tuple[str, ...]
+
+
+def error_line(error: RequestError) -> bytes:
+    """The answer to a request that cannot be served."""
+    return b"!error %s\n" % " ".join(str(error).split()).encode()
+
+
+class Addressing:
+    """Serves requests addressed to one model or several, all of which answer or none."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    def several_lines(self, names: Names) -> bool:
+        """Whether an example for these models is a group of lines."""
+        return any(model is not None and model.multiline for model in map(self._models.get, names))
+
+    def fault(self, names: Names, *, batch: bool) -> RequestError | None:
+        """Say why no group of lines can be served by these models."""
+        try:
+            models = self._found(names)
+        except RequestError as error:
+            return error
+        for name, model in zip(names, models):
+            if batch and not model.spaceless:
+                return RequestError(
+                    "bad-request", f"no batch can list the predictions of {name}; they are not one word"
+                )
+            if not batch and not model.multiline:
+                return RequestError("bad-request", f"the examples of {name} are single lines, those of others are not")
+        return None
+
+    def lines(self, names: Names, lines: Sequence[bytes]) -> bytes:
+        """Answer single-line examples, each by every model."""
+        try:
+            models = self._found(names)
+        except RequestError as error:
+            return error_line(error) * len(lines)
+        if len(models) == 1:
+            return b"".join([_tagged(reply.text, reply) for reply in models[0].answer_each(lines)])
+        errors = [_first_fault(names, [model.fault(line) for model in models]) for line in lines]
+        good = [line for line, error in zip(lines, errors) if error is None]
+        served = zip(*(model.answer_each(good) for model in models))
+        return b"".join([error_line(error) if error else _joined(next(served)) for error in errors])
+
+    def groups(self, names: Names, groups: Sequence[Sequence[bytes]]) -> bytes:
+        """Answer multi-line examples, each by every model."""
+        try:
+            models = self._found(names)
+        except RequestError as error:
+            return error_line(error) * len(groups)
+        if len(models) == 1:
+            return b"".join([_one_line(text) + b"\n" for text in models[0].answer_groups(groups)])
+        return b"".join([self._group(names, models, group) for group in groups])
+
+    def _group(self, names: Names, models: Sequence[Model], group: Sequence[bytes]) -> bytes:
+        if error := _first_fault(names, [model.group_fault(group) for model in models]):
+            return error_line(error)
+        return b"\t".join([_one_line(model.answer_groups([group])[0]) for model in models]) + b"\n"
+
+    def batch(self, names: Names, batch: Batch, candidates: Sequence[bytes]) -> bytes:
+        """Answer a batch: the predictions of all candidates, or one error and nothing learned."""
+        try:
+            models = self._found(names)
+        except RequestError as error:
+            return error_line(error)
+        lines = [line + b" " + batch.shared for line in candidates] if batch.shared else list(candidates)
+        for number, line in enumerate(lines, 1):
+            if error := _first_fault(names, [model.fault(line) for model in models]):
+                return error_line(RequestError(error.code, f"candidate {number}: {error.text}"))
+        listed = [model.answer_each(lines) for model in models]
+        refused = next((reply.text for replies in listed for reply in replies if reply.refused), None)
+        text = b"\t".join([b" ".join([reply.text for reply in replies]) for replies in listed])
+        return (refused or (b"%s %s" % (text, batch.tag) if batch.tag else text)) + b"\n"
+
+    def _found(self, names: Names) -> list[Model]:
+        models = []
+        for name in names:
+            model = self._models.get(name)
+            if model is None:
+                raise RequestError("no-model", f"no model is called {name!r}; !models lists them")
+            models.append(model)
+        return models
+
+
+def _first_fault(names: Names, faults: Sequence[RequestError | None]) -> RequestError | None:
+    for name, error in zip(names, faults):
+        if error is not None:
+            return error if len(names) == 1 else RequestError(error.code, f"{name}: {error.text}")
+    return None
+
+
+def _joined(replies: Sequence[Reply]) -> bytes:
+    """The answer of several models to one request; an error of one is the whole answer."""
+    text = next((reply.text for reply in replies if reply.refused), b"\t".join([reply.text for reply in replies]))
+    return _tagged(text, replies[0])
+
+
+def _tagged(text: bytes, reply: Reply) -> bytes:
+    return b"%s %s\n" % (text, reply.tag) if reply.tag and not text.startswith(b"!error ") else text + b"\n"
+
+
+def _one_line(text: bytes) -> bytes:
+    """VW's own answer, which may be several lines with an empty one at the end, as one."""
+    return text.strip(b"\n").replace(b"\n", b" ")

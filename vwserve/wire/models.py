@@ -1,0 +1,73 @@
+"""What the line protocol asks of models; whoever serves them implements it.
+
+Lines are without newline; a chunk is whole lines, each ended by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from vwserve.errors import RequestError
+
+
+class Reply(Protocol):
+    """The answer to one request: one line of text without its tag, or an error line."""
+
+    @property
+    def text(self) -> bytes:
+        """The prediction, or `!error ...`."""
+
+    @property
+    def tag(self) -> bytes:
+        """The request's tag, empty where it has none."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether the text is an error."""
+
+
+class Model(Protocol):
+    """One model as a connection sees it."""
+
+    @property
+    def multiline(self) -> bool:
+        """Whether an example is several lines, up to a blank one."""
+
+    @property
+    def spaceless(self) -> bool:
+        """Whether the text of a prediction has no space."""
+
+    def answer_ordinary(self, chunk: bytes) -> bytes | None:
+        """Answer a chunk of single-line examples in VW's form; None, having done nothing, where a line is unusual."""
+
+    def answer(self, chunk: bytes) -> bytes:
+        """Answer a chunk of single-line examples in VW's form, by one error line each that is none."""
+
+    def answer_each(self, lines: Sequence[bytes]) -> Sequence[Reply]:
+        """Answer single-line examples one by one."""
+
+    def answer_groups(self, groups: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
+        """Answer multi-line examples, each in VW's form (several lines) or by one error line."""
+
+    def fault(self, line: bytes) -> RequestError | None:
+        """Say why a line is no single-line example of this model."""
+
+    def group_fault(self, lines: Sequence[bytes]) -> RequestError | None:
+        """Say why lines make no multi-line example of this model."""
+
+    def statistics(self) -> Mapping[str, object]:
+        """What `!stats` tells."""
+
+
+class Models(Protocol):
+    """The models that are served."""
+
+    def get(self, name: str) -> Model | None:
+        """The model of this name; of the empty name, the only model while there is just one."""
+
+    def names(self) -> Sequence[str]:
+        """The names of all models, in order."""
+
+    def save(self, name: str, export: str) -> None:
+        """Save a model, leaving a copy called `export` unless that is empty; a failure is the log's, never raised."""

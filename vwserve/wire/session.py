@@ -1,0 +1,245 @@
+"""One connection's side of the line protocol, without a socket.
+
+What arrives is cut into chunks of lines. A chunk of ordinary examples for the listener's own model goes to it whole, and
+so does one whose every line carries the same address. In any other chunk the lines are sorted: consecutive requests to
+the same models make a run that is answered together, and a multi-line example or a batch is collected up to its blank
+line. Whatever a line is, its answer keeps its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from vwserve.errors import RequestError
+from vwserve.wire.addressing import Addressing, Names, error_line
+from vwserve.wire.framing import LineFramer, TooLong
+from vwserve.wire.models import Model, Models
+from vwserve.wire.queries import answer_query
+from vwserve.wire.requests import Batch, opens_batch, parse_address, parse_batch, parse_save
+
+_OWN: Names = ()  # the listener's own model, which plain lines go to
+
+
+@dataclass(slots=True)
+class _Group:
+    """Lines on their way to a blank one: a multi-line example, or the candidates of a batch."""
+
+    names: Names
+    batch: Batch | None = None
+    error: RequestError | None = None
+    lines: list[bytes] = field(default_factory=list)
+    held_bytes: int = 0
+
+
+@dataclass(slots=True)
+class _Run:
+    """Consecutive requests to the same models: single-line examples, or multi-line ones."""
+
+    names: Names = _OWN
+    lines: list[bytes] = field(default_factory=list)
+    groups: list[list[bytes]] = field(default_factory=list)
+
+
+class Session:
+    """The state of one connection; plain lines go to the model called `own`, which may be missing.
+
+    An empty `own` is the only model, while there is just one.
+    """
+
+    def __init__(self, models: Models, own: str, *, line_bytes: int, request_bytes: int, saves: bool = True) -> None:
+        self._models = models
+        self._addressing = Addressing(models)
+        self._own = own
+        self._framer = LineFramer(line_bytes)
+        self._line_bytes = line_bytes
+        self._request_bytes = request_bytes
+        self._saves = saves
+        self._ended = False
+        self._group: _Group | None = None
+        self._run = _Run()
+        self._out: list[bytes] = []
+
+    def receive(self, data: bytes) -> None:
+        """Take what arrived in one read."""
+        self._framer.feed(data)
+
+    def end(self) -> None:
+        """The client has sent all it will send: a last line needs no newline, a last group no blank line."""
+        self._framer.finish()
+        self._ended = True
+
+    def answers(self) -> Iterator[bytes]:
+        """The answers to what was received, a chunk at a time.
+
+        Nothing is computed ahead: a caller whose client does not read stops here and goes on later.
+        """
+        chunks = self._framer.chunks
+        while chunks:
+            chunk = chunks.popleft()
+            if text := self._too_long() if isinstance(chunk, TooLong) else self._answer(chunk):
+                yield text
+        if self._ended and self._group is not None:
+            self._close_group()
+            yield self._taken()
+
+    # -- chunks ----------------------------------------------------------------------------------------------------
+
+    def _answer(self, chunk: bytes) -> bytes:
+        if self._group is None:
+            text = self._answer_addressed(chunk) if chunk.startswith(b"@") else self._answer_own(chunk)
+            if text is not None:
+                return text
+        for line in chunk.split(b"\n")[:-1]:
+            self._take(line)
+        return self._taken()
+
+    def _answer_own(self, chunk: bytes) -> bytes | None:
+        model = self._own_model()
+        return None if model is None or model.multiline else model.answer_ordinary(chunk)
+
+    def _answer_addressed(self, chunk: bytes) -> bytes | None:
+        """Answer a chunk whose every line carries the same one-model address; None where it is not so."""
+        address = chunk[: chunk.find(b" ") + 1]
+        if b"," in address or b"\n" in address or chunk.count(b"\n" + address) != chunk.count(b"\n") - 1:
+            return None
+        model = self._models.get(address[1:-1].decode("utf-8", "replace"))
+        if model is None or not model.spaceless:
+            return None
+        return model.answer_ordinary(chunk[len(address) :].replace(b"\n" + address, b"\n"))
+
+    def _taken(self) -> bytes:
+        self._flush()
+        out, self._out = self._out, []
+        return b"".join(out)
+
+    def _too_long(self) -> bytes:
+        error = RequestError("too-long", f"the line is longer than {self._line_bytes} bytes")
+        model = self._own_model()
+        if self._group is None and model is not None and model.multiline:
+            self._group = _Group(_OWN)
+        if self._group is None:
+            return error_line(error)
+        self._group.error = self._group.error or error
+        return b""
+
+    # -- lines -----------------------------------------------------------------------------------------------------
+
+    def _take(self, line: bytes) -> None:
+        if self._group is not None and not (self._group.names == _OWN and self._is_save(line)):
+            if line:
+                self._hold(line)
+            else:
+                self._close_group()
+        elif line.startswith(b"@"):
+            self._take_addressed(line)
+        elif line.startswith(b"!"):
+            self._say(answer_query(line, self._models))
+        elif self._is_save(line):
+            self._save(line)
+        elif line:
+            self._take_own(line)
+
+    def _take_own(self, line: bytes) -> None:
+        model = self._own_model()
+        if model is None:
+            self._say(error_line(self._no_own_model()))
+        elif model.multiline:
+            self._group = _Group(_OWN)
+            self._hold(line)
+        else:
+            self._run_for(_OWN).lines.append(line)
+
+    def _take_addressed(self, line: bytes) -> None:
+        try:
+            request = parse_address(line)
+        except RequestError as error:
+            self._say(error_line(error))
+            return
+        if opens_batch(request.rest):
+            self._group = _Group(request.models, Batch(b"", b""), self._addressing.fault(request.models, batch=True))
+            try:
+                self._group.batch = parse_batch(request.rest)
+            except RequestError as error:
+                self._group.error = self._group.error or error
+        elif self._addressing.several_lines(request.models):
+            self._group = _Group(request.models, error=self._addressing.fault(request.models, batch=False))
+            self._hold(request.rest)
+        else:
+            self._run_for(request.models).lines.append(request.rest)
+
+    # -- groups ----------------------------------------------------------------------------------------------------
+
+    def _hold(self, line: bytes) -> None:
+        group = self._group
+        assert group is not None
+        group.held_bytes += len(line) + 1
+        if group.held_bytes > self._request_bytes and group.error is None:
+            group.error = RequestError("too-long", f"the request is longer than {self._request_bytes} bytes")
+        if group.error is None:
+            group.lines.append(line)
+        else:
+            group.lines.clear()
+
+    def _close_group(self) -> None:
+        group, self._group = self._group, None
+        assert group is not None
+        if group.error is not None:
+            self._say(error_line(group.error))
+        elif group.batch is not None:
+            self._say(self._addressing.batch(group.names, group.batch, group.lines))
+        else:
+            self._run_for(group.names).groups.append(group.lines)
+
+    # -- runs ------------------------------------------------------------------------------------------------------
+
+    def _run_for(self, names: Names) -> _Run:
+        if self._run.names != names:
+            self._flush()
+            self._run = _Run(names)
+        return self._run
+
+    def _flush(self) -> None:
+        run, self._run = self._run, _Run()
+        if run.names != _OWN:
+            if run.lines:
+                self._out.append(self._addressing.lines(run.names, run.lines))
+            if run.groups:
+                self._out.append(self._addressing.groups(run.names, run.groups))
+            return
+        model = self._own_model()
+        if model is None:
+            self._out.append(error_line(self._no_own_model()) * (len(run.lines) + len(run.groups)))
+        elif run.lines:
+            self._out.append(model.answer(b"".join([line + b"\n" for line in run.lines])))
+        elif run.groups:
+            self._out += model.answer_groups(run.groups)
+
+    def _say(self, text: bytes) -> None:
+        """Answer out of a run, after what stands before."""
+        self._flush()
+        self._out.append(text)
+
+    # -- the listener's own model ----------------------------------------------------------------------------------
+
+    def _own_model(self) -> Model | None:
+        return self._models.get(self._own)
+
+    def _no_own_model(self) -> RequestError:
+        if not self._own:
+            return RequestError("no-model", "this listener has no model of its own; address one: @MODEL EXAMPLE")
+        return RequestError("no-model", f"no model is called {self._own!r}; !models lists them")
+
+    def _is_save(self, line: bytes) -> bool:
+        return line.startswith((b"save", b"'save")) and parse_save(line) is not None
+
+    def _save(self, line: bytes) -> None:
+        save = parse_save(line)
+        assert save is not None
+        if not self._saves:
+            self._say(error_line(RequestError("bad-request", "this listener takes no save commands")))
+        elif self._own_model() is None:
+            self._say(error_line(self._no_own_model()))
+        else:
+            self._flush()
+            self._models.save(self._own, save.name)
