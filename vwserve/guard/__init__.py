@@ -1,0 +1,1 @@
+"""What protects the daemon and its models: limits now, load factor and traffic detection to come."""

@@ -1,0 +1,1 @@
+"""A servable: what a drop describes, with its learner and its progressive metrics; and the registry of servables."""
