@@ -5,9 +5,18 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from vwserve.errors import ConfigurationError
+from vwserve.errors import VwserveError
+
+if TYPE_CHECKING:
+    from vwserve.daemon.service import Daemon
+    from vwserve.daemon.settings import Settings
 
 NAME = "serve"
 HELP = "run the daemon in the foreground"
@@ -28,30 +37,70 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until told to stop; SIGTERM and SIGINT drain, SIGHUP reads the configuration again."""
+    """Serve until told to stop: SIGTERM and SIGINT drain, a second one stops at once, SIGHUP reads the configuration."""
     from twisted.internet import reactor
-    from twisted.logger import globalLogBeginner, textFileLogObserver
+    from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
+    from twisted.logger import textFileLogObserver
 
     from vwserve.daemon.service import Daemon
 
-    configuration = arguments.configuration or (_HERE if _HERE.exists() else demonstration())
-    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)], redirectStandardIO=False)
-    daemon = Daemon(reactor, configuration)
-    failures: list[ConfigurationError] = []
-
-    def begin() -> None:
-        daemon.load()
-        daemon.startService()
-        daemon.listen().addCallbacks(lambda _: _tell_how_to_try(daemon.addresses), failed)
-
-    def failed(failure: object) -> None:
-        failures.append(failure.value)
-        reactor.stop()
-
-    reactor.callWhenRunning(begin)
-    reactor.addSystemEventTrigger("before", "shutdown", daemon.stopService)
-    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(daemon.reload))
-    reactor.run()
+    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(LogLevel.info)])
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+    read, try_it = _configuration(arguments.configuration)
+    daemon = Daemon(reactor, read)
+    daemon.load()
+    failures = _run(reactor, daemon, try_it)
     if failures:
         raise failures[0]
     return 0
+
+
+def _configuration(named: Path | None) -> tuple[Callable[[], Settings], bool]:
+    """How to read the settings, and whether they are the demonstration's, which keeps its state here."""
+    from vwserve.daemon.settings import read_settings
+
+    if named is not None or _HERE.exists():
+        return partial(read_settings, named or _HERE), False
+    demonstration = Path(str(files("vwserve") / "demo" / "vwserve.yaml"))
+    return lambda: replace(read_settings(demonstration), state=Path("state").absolute()), True
+
+
+def _run(reactor: Any, daemon: Daemon, try_it: bool) -> Sequence[VwserveError]:
+    """Run the reactor until a signal or a listener that cannot be opened; returns why it could not begin."""
+    from twisted.internet.defer import Deferred
+    from twisted.python.failure import Failure
+
+    failures: list[VwserveError] = []
+
+    async def begin() -> None:
+        try:
+            await daemon.listen()
+        except VwserveError as error:
+            failures.append(error)
+            reactor.stop()
+            return
+        reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(daemon.stop()))
+        if try_it:
+            print(_how_to_try(), file=sys.stderr, flush=True)
+
+    def hang_up() -> None:
+        Deferred.fromCoroutine(daemon.reload()).addErrback(reload_failed)
+
+    def reload_failed(failure: Failure) -> None:
+        daemon.log.failure("a fault of vwserve while it read the configuration again", failure)
+
+    def terminate() -> None:
+        if reactor.running:
+            reactor.stop()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    for number, act in ((signal.SIGTERM, terminate), (signal.SIGINT, terminate), (signal.SIGHUP, hang_up)):
+        signal.signal(number, lambda *_, act=act: reactor.callFromThread(act))
+    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(begin()))
+    reactor.run(installSignalHandlers=False)
+    return failures
+
+
+def _how_to_try() -> str:
+    return "try it: printf '1 |u age33 |a ad7\\n|u age33 |a ad7\\n' | nc 127.0.0.1 26542"

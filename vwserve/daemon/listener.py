@@ -25,7 +25,7 @@ class Connections:
 
     def __init__(self, clock: IReactorTime, limits: Limits) -> None:
         self._clock = clock
-        self._limits = limits
+        self.limits = limits
         self._open: set[LineProtocol] = set()
         self._empty: Deferred[None] | None = None
         self._sweep = LoopingCall(self._close_idle)
@@ -37,11 +37,18 @@ class Connections:
     @property
     def full(self) -> bool:
         """Whether the limit of connections is reached."""
-        return len(self._open) >= self._limits.connections
+        return len(self._open) >= self.limits.connections
+
+    def limit(self, limits: Limits) -> None:
+        """Hold connections that are accepted from now on to other limits, and all to another idle time."""
+        self.limits = limits
+        if self._sweep.running:
+            self._sweep.stop()
+            self.start()
 
     def start(self) -> None:
         """Begin to look for idle connections."""
-        self._sweep.start(min(self._limits.idle_s / _SWEEPS_PER_IDLE_TIME, _LONGEST_SWEEP_S), now=False)
+        self._sweep.start(min(self.limits.idle_s / _SWEEPS_PER_IDLE_TIME, _LONGEST_SWEEP_S), now=False)
 
     def add(self, session: Session) -> LineProtocol:
         """A protocol for a new connection."""
@@ -76,7 +83,7 @@ class Connections:
             done.callback(None)
 
     def _close_idle(self) -> None:
-        latest = self._clock.seconds() - self._limits.idle_s
+        latest = self._clock.seconds() - self.limits.idle_s
         for protocol in [each for each in self._open if each.active_at <= latest]:
             protocol.abort()
 
@@ -97,11 +104,14 @@ class Listener(Factory):
     noisy = False
     log = Logger()
 
-    def __init__(self, listen: Listen, models: ServedModels, connections: Connections, limits: Limits) -> None:
+    def __init__(self, listen: Listen, models: ServedModels, connections: Connections) -> None:
         self._listen = listen
         self._models = models
         self._connections = connections
-        self._limits = limits
+
+    def configure(self, listen: Listen) -> None:
+        """Give connections that are accepted from now on another model or other permissions."""
+        self._listen = listen
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """Accept a client, or refuse it politely."""
@@ -111,8 +121,8 @@ class Listener(Factory):
         session = Session(
             self._models,
             self._listen.model or "",
-            line_bytes=self._limits.line_bytes,
-            request_bytes=self._limits.request_bytes,
+            line_bytes=self._connections.limits.line_bytes,
+            request_bytes=self._connections.limits.request_bytes,
             saves=self._listen.saves,
         )
         return self._connections.add(session)

@@ -3,124 +3,129 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Sequence
-from pathlib import Path
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
-from vwserve.daemon.settings import Listen, read_settings
-from vwserve.model.drop import read_drops
+from twisted.python.failure import Failure
 
 from vwserve.daemon.listener import Connections, Listener
 from vwserve.daemon.served import ServedModels
+from vwserve.daemon.settings import Listen, Settings
 from vwserve.errors import ConfigurationError, Problem
+from vwserve.model.drop import read_drops
 from vwserve.model.registry import Registry
 
 _DRAIN_S = 10.0
 _SPARE_DESCRIPTORS = 256  # for models, logs and listeners beside the connections
 
 
-class Daemon(Service):
-    """The daemon that `configuration` describes, on `reactor`.
+class Daemon:
+    """The daemon that the settings describe which `read` reads, on `reactor` (any: Twisted's interfaces of it are many).
 
-    Raises ConfigurationError where its settings are wrong. A model that cannot be served is the log's, not an error:
-    the others are served.
+    Raises ConfigurationError where the settings are wrong. A model that cannot be served is the log's, not an error: the
+    others are served.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: object, configuration: Path) -> None:
+    def __init__(self, reactor: Any, read: Callable[[], Settings]) -> None:
         self._reactor = reactor
-        self._configuration = configuration
-        self._settings = settings = read_settings(configuration)
-        self._registry = Registry(settings.limits, settings.state)
+        self._read = read
+        self._settings = read()
+        self._registry = Registry(self._settings.limits, self._settings.state)
         self._models = ServedModels(self._registry)
-        self._connections = Connections(cast(IReactorTime, reactor), settings.limits)
-        self._ports: dict[Listen, IListeningPort] = {}
+        self._connections = Connections(reactor, self._settings.limits)
+        self._listeners: dict[str, Listener] = {}
+        self._ports: dict[str, IListeningPort] = {}
 
-    def load(self) -> list[Problem]:
-        """Load the models, telling what is wrong with those that cannot be served."""
+    @property
+    def addresses(self) -> Sequence[str]:
+        """The endpoints that are open, as the configuration writes them."""
+        return list(self._ports)
+
+    def load(self) -> None:
+        """Serve the models of the drops; what is wrong with one goes to the log."""
         drops, problems = read_drops(self._settings.models)
-        problems += self._registry.apply(drops)
+        problems = [*problems, *self._registry.apply(drops, kept=[problem.path for problem in problems])]
         for key in self._settings.without_effect:
-            self.log.warn("{file}: {key} has no effect in this release", file=self._configuration, key=key)
+            self.log.warn("{key}: has no effect in this release", key=key)
         for drop in drops:
             for key in drop.without_effect:
                 self.log.warn("{file}: {key} has no effect in this release", file=drop.path, key=key)
         for problem in problems:
             self.log.error("{problem}", problem=problem)
+        for listen in self._settings.listen:
+            if self._models.get(listen.model or "") is None:
+                self.log.warn("{problem}", problem=_without_model(listen))
         self.log.info("serving {models}", models=" ".join(self._registry.names()) or "no model")
-        return problems
 
-    def listen(self) -> Deferred[None]:
-        """Open the listeners; fails with ConfigurationError where one cannot be opened."""
+    async def listen(self) -> None:
+        """Open the listeners; raises ConfigurationError where one cannot be opened, and then leaves none open."""
         _allow_descriptors(self._settings.limits.connections + _SPARE_DESCRIPTORS)
         self._connections.start()
-        opened = DeferredList([self._open(listen) for listen in self._settings.listen], consumeErrors=True)
-        return opened.addCallback(self._raise_unopened)
+        problems = [problem for listen in self._settings.listen if (problem := await self._open(listen))]
+        if problems:
+            await self.stop()
+            raise ConfigurationError(problems)
 
-    @property
-    def addresses(self) -> Sequence[str]:
-        """The endpoints that are open, as the configuration writes them."""
-        return [listen.endpoint for listen in self._ports]
-
-    def reload(self) -> None:
-        """Read the configuration again: models that changed are replaced, listeners opened and closed.
+    async def reload(self) -> None:
+        """Read the configuration again: changed models are replaced, listeners opened, changed and closed.
 
         Where the settings are wrong, everything stays as it is.
         """
         try:
-            self._settings = read_settings(self._configuration)
+            self._settings = self._read()
         except ConfigurationError as error:
             for problem in error.problems:
                 self.log.error("{problem}", problem=problem)
-            self.log.error("nothing was reloaded")
+            self.log.error("the configuration is wrong; nothing was reloaded")
             return
+        self._connections.limit(self._settings.limits)
+        self._registry.configure(self._settings.limits, self._settings.state)
         self.load()
-        wanted = set(self._settings.listen)
-        for listen in self._ports.keys() - wanted:
-            self.log.info("closing {endpoint}", endpoint=listen.endpoint)
-            self._ports.pop(listen).stopListening()
+        for endpoint in self._ports.keys() - {listen.endpoint for listen in self._settings.listen}:
+            self.log.info("closing {endpoint}", endpoint=endpoint)
+            self._listeners.pop(endpoint)
+            await maybeDeferred(self._ports.pop(endpoint).stopListening)
         for listen in self._settings.listen:
-            if listen not in self._ports:
-                self._open(listen).addErrback(lambda failure: self.log.error("{error}", error=failure.value))
+            if listen.endpoint in self._listeners:
+                self._listeners[listen.endpoint].configure(listen)
+            elif problem := await self._open(listen):
+                self.log.error("{problem}", problem=problem)
 
-    def stopService(self) -> Deferred[None]:
+    async def stop(self) -> None:
         """Accept no more, answer what was accepted, free the models."""
-        super().stopService()
         self.log.info("draining {connections} connections", connections=len(self._connections))
-        closing = DeferredList([maybeDeferred(port.stopListening) for port in self._ports.values()])
-        self._ports.clear()
-        drained = closing.addCallback(lambda _: self._connections.drain(_DRAIN_S))
-        return drained.addCallback(lambda _: self._registry.close())
+        ports = [self._ports.popitem()[1] for _ in list(self._ports)]
+        closing: list[Deferred[object]] = [maybeDeferred(port.stopListening) for port in ports]
+        await DeferredList(closing, consumeErrors=True)
+        await self._connections.drain(_DRAIN_S)
+        self._registry.close()
+        self.log.info("stopped")
 
-    def _open(self, listen: Listen) -> Deferred[None]:
-        listener = Listener(listen, self._models, self._connections, self._settings.limits)
+    async def _open(self, listen: Listen) -> Problem | None:
+        listener = Listener(listen, self._models, self._connections)
+        try:
+            port = await serverFromString(self._reactor, listen.endpoint).listen(listener)
+        except Exception as error:  # whatever a kind of endpoint raises: the user sees which listener and why
+            self.log.debug("{failure}", failure=Failure())
+            return Problem(listen.place, "listen", f"cannot open {listen.endpoint}: {error}")
+        self._listeners[listen.endpoint] = listener
+        self._ports[listen.endpoint] = port
+        self.log.info("listening on {endpoint}", endpoint=listen.endpoint)
+        return None
 
-        def opened(port: IListeningPort) -> None:
-            self._ports[listen] = port
-            self.log.info("listening on {endpoint}", endpoint=listen.endpoint)
 
-        def failed(failure: object) -> None:
-            error = getattr(failure, "value", failure)
-            problem = Problem(listen.place, "listen", f"cannot open {listen.endpoint}: {error}")
-            raise ConfigurationError([problem])
-
-        port = maybeDeferred(lambda: serverFromString(self._reactor, listen.endpoint).listen(listener))
-        return port.addCallbacks(opened, failed)
-
-    @staticmethod
-    def _raise_unopened(results: list[tuple[bool, object]]) -> None:
-        failures = [getattr(result, "value", result) for opened, result in results if not opened]
-        problems = [
-            problem for error in failures if isinstance(error, ConfigurationError) for problem in error.problems
-        ]
-        if problems:
-            raise ConfigurationError(problems)
+def _without_model(listen: Listen) -> Problem:
+    if listen.model:
+        text = f"no model is called {listen.model!r}; until one is, plain lines there are answered by an error"
+        return Problem(listen.place, "model", text)
+    text = f"{listen.endpoint} has no model of its own, and there is not just one; lines there need an address"
+    return Problem(listen.place, "listen", text)
 
 
 def _allow_descriptors(wanted: int) -> None:

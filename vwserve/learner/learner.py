@@ -1,8 +1,8 @@
 """A model that learns online: a VW workspace that sees only lines which are examples.
 
-Lines come in blocks: bytes of whole lines, each ended by a newline, none of them blank. A line that is no example costs
-only itself; VW never sees it. Should VW raise all the same, the line at fault is refused and the workspace, which is then
-no longer safe to use, is renewed from what it has learned.
+Lines come in blocks: bytes of whole lines, each ended by a newline, none of them blank. A line that is no example
+costs only itself; VW never sees it. Should VW raise all the same, the line at fault is refused and the workspace, which
+is then no longer safe to use, is renewed from what it has learned.
 """
 
 from __future__ import annotations
@@ -74,19 +74,15 @@ class Learner:
         self._sink: PredictionSink | None = None
         self._workspace = self._open(initial)
         options = self._workspace.options
-        bounds = bounds or Bounds()
         self.learns = not {"-t", "--testonly"} & set(self._arguments)
         self.tally = Tally()
         self.multiline = self._workspace.multiline
         self.spaceless = self._workspace.spaceless
         self.scale = scale_of(options)
         self._label_kind = self._workspace.label_kind
-        form = label_form(self._label_kind, classes_of(options), bounds, self.multiline)
-        self._grammar = Grammar(form, bounds.magnitude)
-        self._features = features
+        self._classes = classes_of(options)
         self._expansion = expansion_of(options)
-        # A feature takes at least two bytes of its line, a separator and a name.
-        self._surely_small_bytes = 2 * self._expansion.safe_features(features)
+        self.limit(bounds or Bounds(), features)
 
     @property
     def sum_loss(self) -> float:
@@ -236,6 +232,14 @@ class Learner:
             self._serve_groups(groups[served + 1 :], out, learn)
 
     # -- the model -------------------------------------------------------------------------------------------------
+
+    def limit(self, bounds: Bounds, features: int) -> None:
+        """Take from now on only lines whose numbers are within `bounds` and that have at most `features` features."""
+        form = label_form(self._label_kind, self._classes, bounds, self.multiline)
+        self._grammar = Grammar(form, bounds.magnitude)
+        self._features = features
+        # A feature takes at least two bytes of its line, a separator and a name.
+        self._surely_small_bytes = 2 * self._expansion.safe_features(features)
 
     def save(self, path: Path) -> None:
         """Write the model to `path`, where `vw -i` reads it; raises ModelError where that cannot be done."""

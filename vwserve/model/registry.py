@@ -47,6 +47,13 @@ class Registry:
         """The name of the only servable; None where there are more, or none."""
         return next(iter(self._served)) if len(self._served) == 1 else None
 
+    def configure(self, limits: Limits, state: Path) -> None:
+        """Hold all models to other limits, and write what they write elsewhere."""
+        self._limits = limits
+        self._state = state
+        for served in self._served.values():
+            served.servable.limit(Bounds(limits.importance, limits.magnitude), limits.features)
+
     def apply(self, drops: Iterable[ModelDrop], kept: Iterable[str] = ()) -> list[Problem]:
         """Serve exactly what `drops` describe, and `kept`; drops that did not change keep what they have learned.
 

@@ -73,6 +73,10 @@ class Servable:
         """Write the model to `path`, where `vw -i` reads it; raises ModelError where that cannot be done."""
         self._learner.save(Path(path))
 
+    def limit(self, bounds: Bounds, features: int) -> None:
+        """Take from now on only lines whose numbers are within `bounds` and that have at most `features` features."""
+        self._learner.limit(bounds, features)
+
     def close(self) -> None:
         """Free what the model holds."""
         self._learner.close()
