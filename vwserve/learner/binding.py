@@ -1,9 +1,9 @@
 """The only module that touches VW's Python binding: one workspace, typed and owned by one thread.
 
-What the binding costs decides the shape of this module. A call into it costs about 0.1 µs whatever it does, parsing many
-lines at once is several times cheaper than line by line, and a workspace that has raised is not safe to use again: VW
-leaves examples and reductions half done, and the next call may crash the process. So everything here works on a chunk of
-lines, and a workspace that raised is `spoilt`: its owner builds another from what was learned.
+What the binding costs decides the shape of this module. A call into it costs about 0.1 µs whatever it does, parsing
+many lines at once is several times cheaper than line by line, and a workspace that has raised is not safe to use again:
+VW leaves examples and reductions half done, and the next call may crash the process. So everything here works on a
+chunk of lines, and a workspace that raised is `spoilt`: its owner builds another from what was learned.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How many features an example has once VW has crossed its namespaces, known before VW makes them.
 
-Two thousand features in one namespace are two million under `-q ff`; two hundred thousand never return. The sizes follow
-from counts alone: a term over namespaces with n features each makes as many features as there are ways to choose one of
-each, and where a namespace stands m times in a term, combinations with repetition (interactions.cc).
+Two thousand features in one namespace are two million under `-q ff`; two hundred thousand never return. The sizes
+follow from counts alone: a term over namespaces with n features each makes as many features as there are ways to choose
+one of each, and where a namespace stands m times in a term, combinations with repetition (interactions.cc).
 """
 
 from __future__ import annotations

@@ -29,11 +29,11 @@ def classes_of(options: Mapping[str, Option]) -> Classes:
     names = _supplied(options, "named_labels")
     if names:
         return Classes(names=tuple(name.encode() for name in str(names).split(",")))
-    for option, first in _FIRST_CLASS.items():
+    for option, usual_first in _FIRST_CLASS.items():
         count = _supplied(options, option)
         if count:
             indexing = _supplied(options, "indexing")
-            first = first if indexing is None else int(indexing)
+            first = usual_first if indexing is None else int(indexing)
             last = int(count) - 1 if indexing == 0 or option in ("multilabel_oaa", "plt") else int(count)
             return Classes(first, last)
     return Classes()
