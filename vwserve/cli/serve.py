@@ -37,10 +37,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until told to stop: SIGTERM and SIGINT drain, a second one stops at once, SIGHUP reads the configuration."""
+    """Serve until SIGTERM or SIGINT, which drain; a second one stops at once. SIGHUP reads the configuration again."""
     from twisted.internet import reactor
-    from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
-    from twisted.logger import textFileLogObserver
+    from twisted.logger import (
+        FilteringLogObserver,
+        LogLevel,
+        LogLevelFilterPredicate,
+        globalLogBeginner,
+        textFileLogObserver,
+    )
 
     from vwserve.daemon.service import Daemon
 

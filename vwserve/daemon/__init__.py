@@ -1,1 +1,1 @@
-"""The composition root: listeners, connections, signals; the only layer, with the command line, that knows the reactor."""
+"""The composition root: listeners and connections; with the command line, the only layer that knows the reactor."""

@@ -24,10 +24,10 @@ _SPARE_DESCRIPTORS = 256  # for models, logs and listeners beside the connection
 
 
 class Daemon:
-    """The daemon that the settings describe which `read` reads, on `reactor` (any: Twisted's interfaces of it are many).
+    """The daemon that the settings from `read` describe, on `reactor` (of no one type: it has many interfaces).
 
-    Raises ConfigurationError where the settings are wrong. A model that cannot be served is the log's, not an error: the
-    others are served.
+    Raises ConfigurationError where the settings are wrong. A model that cannot be served is the log's, not an error:
+    the others are served.
     """
 
     log = Logger()
@@ -36,7 +36,7 @@ class Daemon:
         self._reactor = reactor
         self._read = read
         self._settings = read()
-        self._registry = Registry(self._settings.limits, self._settings.state)
+        self._registry = Registry(self._settings.limits.bounds, self._settings.state)
         self._models = ServedModels(self._registry)
         self._connections = Connections(reactor, self._settings.limits)
         self._listeners: dict[str, Listener] = {}
@@ -85,7 +85,7 @@ class Daemon:
             self.log.error("the configuration is wrong; nothing was reloaded")
             return
         self._connections.limit(self._settings.limits)
-        self._registry.configure(self._settings.limits, self._settings.state)
+        self._registry.configure(self._settings.limits.bounds, self._settings.state)
         self.load()
         for endpoint in self._ports.keys() - {listen.endpoint for listen in self._settings.listen}:
             self.log.info("closing {endpoint}", endpoint=endpoint)
@@ -94,8 +94,8 @@ class Daemon:
         for listen in self._settings.listen:
             if listen.endpoint in self._listeners:
                 self._listeners[listen.endpoint].configure(listen)
-            elif problem := await self._open(listen):
-                self.log.error("{problem}", problem=problem)
+            elif failure := await self._open(listen):
+                self.log.error("{problem}", problem=failure)
 
     async def stop(self) -> None:
         """Accept no more, answer what was accepted, free the models."""

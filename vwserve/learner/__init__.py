@@ -3,7 +3,7 @@
 This is the only layer that knows VW; `binding` is the only module that imports it.
 """
 
-from vwserve.learner.labels import Bounds
+from vwserve.learner.bounds import Bounds
 from vwserve.learner.learner import Learner, Reply, Tally
 
 __all__ = ["Bounds", "Learner", "Reply", "Tally"]

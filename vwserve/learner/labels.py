@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from vwserve.learner.bounds import Bounds
 from vwserve.learner.numbers import number_fault, ordinary_number, show
 
 _SMALLEST_PROBABILITY = 1e-6
@@ -22,14 +23,6 @@ _SUM_TOLERANCE = 1e-6  # stricter than VW's own, whose complaint would spoil the
 
 Words = Sequence[bytes]
 Check = Callable[[Words], "str | None"]
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How large a number in a line may be: an example's importance, and any other label or feature value."""
-
-    importance: float = 1e6
-    magnitude: float = 1e12
 
 
 @dataclass(frozen=True, slots=True)

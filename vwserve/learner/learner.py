@@ -17,9 +17,10 @@ from typing import NamedTuple
 from vwserve.errors import ArgumentsError, ModelError, RequestError
 from vwserve.learner.arguments import split_arguments, with_suggestion
 from vwserve.learner.binding import CHUNK_LINES, Workspace
+from vwserve.learner.bounds import Bounds
 from vwserve.learner.grammar import Grammar, Shape, tag_of
 from vwserve.learner.groups import group_fault, merged
-from vwserve.learner.labels import Bounds, label_form
+from vwserve.learner.labels import label_form
 from vwserve.learner.options import classes_of, expansion_of, scale_of
 from vwserve.learner.scalars import format_scalars
 from vwserve.learner.sink import PredictionSink
@@ -57,8 +58,7 @@ class Tally:
 class Learner:
     """VW with `arguments`, started from the model file `initial`; with `learn` false labels are ignored.
 
-    `bounds` limits the numbers in a line and `features` its features after interactions. Raises ArgumentsError where
-    VW refuses the arguments or the file with them.
+    Every example is within `bounds`. Raises ArgumentsError where VW refuses the arguments or the file with them.
     """
 
     def __init__(
@@ -68,7 +68,6 @@ class Learner:
         learn: bool = True,
         initial: Path | None = None,
         bounds: Bounds | None = None,
-        features: int = 100_000,
     ) -> None:
         self._arguments = split_arguments(arguments) + ([] if learn else ["-t"])
         self._sink: PredictionSink | None = None
@@ -82,7 +81,7 @@ class Learner:
         self._label_kind = self._workspace.label_kind
         self._classes = classes_of(options)
         self._expansion = expansion_of(options)
-        self.limit(bounds or Bounds(), features)
+        self.limit(bounds or Bounds())
 
     @property
     def sum_loss(self) -> float:
@@ -233,13 +232,13 @@ class Learner:
 
     # -- the model -------------------------------------------------------------------------------------------------
 
-    def limit(self, bounds: Bounds, features: int) -> None:
-        """Take from now on only lines whose numbers are within `bounds` and that have at most `features` features."""
+    def limit(self, bounds: Bounds) -> None:
+        """Take from now on only examples within `bounds`."""
         form = label_form(self._label_kind, self._classes, bounds, self.multiline)
         self._grammar = Grammar(form, bounds.magnitude)
-        self._features = features
+        self._features = bounds.features
         # A feature takes at least two bytes of its line, a separator and a name.
-        self._surely_small_bytes = 2 * self._expansion.safe_features(features)
+        self._surely_small_bytes = 2 * self._expansion.safe_features(bounds.features)
 
     def save(self, path: Path) -> None:
         """Write the model to `path`, where `vw -i` reads it; raises ModelError where that cannot be done."""

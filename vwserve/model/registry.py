@@ -7,11 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from vwserve.guard.limits import Limits
-from vwserve.model.drop import ModelDrop
-
 from vwserve.errors import ModelError, Problem, VwserveError
 from vwserve.learner import Bounds
+from vwserve.model.drop import ModelDrop
 from vwserve.model.servable import Servable
 
 
@@ -27,8 +25,8 @@ class Registry:
     A drop that cannot be served changes nothing: what ran under its name goes on, or nothing does.
     """
 
-    def __init__(self, limits: Limits, state: Path) -> None:
-        self._limits = limits
+    def __init__(self, bounds: Bounds, state: Path) -> None:
+        self._bounds = bounds
         self._state = state
         self._served: dict[str, _Served] = {}
         self._versions: dict[str, int] = {}
@@ -47,12 +45,12 @@ class Registry:
         """The name of the only servable; None where there are more, or none."""
         return next(iter(self._served)) if len(self._served) == 1 else None
 
-    def configure(self, limits: Limits, state: Path) -> None:
-        """Hold all models to other limits, and write what they write elsewhere."""
-        self._limits = limits
+    def configure(self, bounds: Bounds, state: Path) -> None:
+        """Hold all models to other bounds, and write what they write elsewhere."""
+        self._bounds = bounds
         self._state = state
         for served in self._served.values():
-            served.servable.limit(Bounds(limits.importance, limits.magnitude), limits.features)
+            served.servable.limit(bounds)
 
     def apply(self, drops: Iterable[ModelDrop], kept: Iterable[str] = ()) -> list[Problem]:
         """Serve exactly what `drops` describe, and `kept`; drops that did not change keep what they have learned.
@@ -103,21 +101,20 @@ class Registry:
         if before is not None and before.identity == identity:
             return
         version = self._versions.get(drop.name, 0) + 1
-        self._served[drop.name] = _Served(build(drop, self._limits, version), identity)
+        self._served[drop.name] = _Served(build(drop, self._bounds, version), identity)
         self._versions[drop.name] = version
         if before is not None:
             before.servable.close()
 
 
-def build(drop: ModelDrop, limits: Limits, version: int = 1) -> Servable:
+def build(drop: ModelDrop, bounds: Bounds, version: int = 1) -> Servable:
     """The servable that a drop describes; raises ArgumentsError or ModelError."""
     return Servable(
         drop.name,
         drop.vw,
         learn=drop.learn,
         initial=drop.initial,
-        bounds=Bounds(limits.importance, limits.magnitude),
-        features=limits.features,
+        bounds=bounds,
         version=version,
     )
 

@@ -24,12 +24,11 @@ class Servable:
         learn: bool = True,
         initial: Path | None = None,
         bounds: Bounds | None = None,
-        features: int = 100_000,
         version: int = 1,
     ) -> None:
         self.name = name
         self.version = version
-        self._learner = Learner(arguments, learn=learn, initial=initial, bounds=bounds, features=features)
+        self._learner = Learner(arguments, learn=learn, initial=initial, bounds=bounds)
         self._progress = Progress(self._learner.scale)
         self._tally = self._learner.tally
 
@@ -73,9 +72,9 @@ class Servable:
         """Write the model to `path`, where `vw -i` reads it; raises ModelError where that cannot be done."""
         self._learner.save(Path(path))
 
-    def limit(self, bounds: Bounds, features: int) -> None:
-        """Take from now on only lines whose numbers are within `bounds` and that have at most `features` features."""
-        self._learner.limit(bounds, features)
+    def limit(self, bounds: Bounds) -> None:
+        """Take from now on only examples within `bounds`."""
+        self._learner.limit(bounds)
 
     def close(self) -> None:
         """Free what the model holds."""
