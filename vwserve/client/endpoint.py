@@ -43,7 +43,11 @@ class Endpoint:
         if self.kind == "unix":
             connection = socket.socket(socket.AF_UNIX)
             connection.settimeout(within_s)
-            connection.connect(self.address)
+            try:
+                connection.connect(self.address)
+            except OSError:
+                connection.close()
+                raise
             return connection
         connection = socket.create_connection((self.address, self.port), within_s)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

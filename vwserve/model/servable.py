@@ -118,6 +118,7 @@ class Servable:
             "model": self.name,
             "state": "ok",
             "learn": self._learner.learns,
+            "multiline": self.multiline,
             "examples": self._tally.examples,
             "learned": self._tally.learned,
             "errors": self._tally.refused,

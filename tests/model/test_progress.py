@@ -1,0 +1,70 @@
+"""Calibration and the area under the curve, against their definitions."""
+
+import math
+import random
+from itertools import product
+
+import pytest
+
+from vwserve.model.progress import Progress
+
+
+def area(scores: list[float], labels: list[float]) -> float:
+    """The chance that a positive scored higher than a negative, ties counting half: by definition, pair by pair."""
+    positive = [score for score, label in zip(scores, labels) if label == 1.0]
+    negative = [score for score, label in zip(scores, labels) if label != 1.0]
+    won = sum((high > low) + (high == low) / 2 for high, low in product(positive, negative))
+    return won / (len(positive) * len(negative))
+
+
+@pytest.mark.parametrize("scale", ["probability", "log-odds", "linear"])
+@pytest.mark.parametrize("negative", [-1.0, 0.0])
+def test_area_is_that_of_the_definition(scale: str, negative: float) -> None:
+    chance = random.Random(7)
+    labels = [chance.choice((negative, 1.0)) for _ in range(900)]
+    odds = [chance.gauss(label, 1.5) for label in labels]
+    scores = [1 / (1 + math.exp(-value)) for value in odds] if scale == "probability" else odds
+    progress = Progress(scale)
+    progress.add(scores[:100], labels[:100])
+    progress.add(scores[100:], labels[100:])
+    assert progress.auc == pytest.approx(area(scores, labels), abs=2e-3)
+
+
+def test_calibration_is_the_mean_prediction_over_the_mean_label() -> None:
+    progress = Progress("probability")
+    progress.add([0.2, 0.4, 0.6], [-1.0, -1.0, 1.0])
+    assert progress.calibration == pytest.approx(0.4 / (1 / 3))
+
+
+def test_calibration_of_log_odds_goes_through_the_logistic_function() -> None:
+    progress = Progress("log-odds")
+    progress.add([0.0, math.log(3.0)], [0.0, 1.0])
+    assert progress.calibration == pytest.approx(((0.5 + 0.75) / 2) / 0.5)
+
+
+@pytest.mark.parametrize(("negative", "mean"), [(-1.0, (0.5 + 1.0) / 2.0), (0.0, 0.5)])
+def test_calibration_of_regressed_labels_is_on_their_own_scale(negative: float, mean: float) -> None:
+    progress = Progress("linear")
+    progress.add([0.4, 0.6], [negative, 1.0])
+    assert progress.calibration == pytest.approx(mean / 0.5)
+
+
+def test_unknown_before_anything_and_with_one_class_only() -> None:
+    progress = Progress("probability")
+    assert (progress.auc, progress.calibration) == (None, None)
+    progress.add([0.3], [-1.0])
+    assert (progress.auc, progress.calibration) == (None, None)
+
+
+def test_unknown_for_a_model_that_is_not_binary() -> None:
+    progress = Progress("linear")
+    progress.add([0.3, 0.1, 2.0], [1.0, 0.0, 3.5])
+    progress.add([0.3, 0.1], [1.0, 0.0])
+    assert (progress.auc, progress.calibration) == (None, None)
+
+
+def test_gathers_pairs_within_bounds() -> None:
+    progress = Progress("probability")
+    for _ in range(100):
+        progress.add([0.25, 0.75] * 500, [0.0, 1.0] * 500)
+    assert (progress.auc, progress.calibration) == (1.0, pytest.approx(1.0))
