@@ -36,8 +36,10 @@ def test_reads_an_endpoint(text: str, endpoint: Endpoint) -> None:
         "tcp:host:²",
         "tcp::1",
         "unix:",
-    ]
-    + ["udp:host:1", "host:1", "tcp:host:1:ca.pem"],
+        "udp:host:1",
+        "host:1",
+        "tcp:host:1:ca.pem",
+    ],
 )
 def test_refuses_what_is_no_endpoint(text: str) -> None:
     with pytest.raises(EndpointError, match="tcp:HOST:PORT"):

@@ -14,7 +14,7 @@ Play = Callable[[socket.socket], None]
 
 
 def echo(connection: socket.socket) -> None:
-    """Answer each line by itself, blank ones not at all and the query as a daemon does, then close; the client may go first."""
+    """Answer each line by itself, blank ones not at all and the query as a daemon does; the client may go first."""
     with connection, connection.makefile("rb") as lines, suppress(OSError):
         for line in lines:
             if line != b"\n":
