@@ -50,7 +50,7 @@ class Daemon:
     def load(self) -> None:
         """Serve the models of the drops; what is wrong with one goes to the log."""
         drops, problems = read_drops(self._settings.models)
-        problems = [*problems, *self._registry.apply(drops, kept=[problem.path for problem in problems])]
+        problems = [*problems, *self._registry.apply(drops)]
         for key in self._settings.without_effect:
             self.log.warn("{key}: has no effect in this release", key=key)
         for drop in drops:
