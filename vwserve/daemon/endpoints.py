@@ -1,0 +1,181 @@
+"""Twisted's server endpoint strings as a configuration has them: checked without opening, their paths resolved.
+
+An endpoint is `kind:argument:name=value:...`; a backslash takes `:`, `=` or itself literally (`_tokenize` in Twisted's
+endpoints.py). Twisted finds most faults only when it opens the endpoint, and then in words about its own functions. The
+kinds that it has built in are checked here; those of its plugins are left to them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from OpenSSL import SSL
+from twisted.internet.endpoints import quoteStringArgument, serverFromString
+from twisted.internet.interfaces import IStreamServerEndpointStringParser
+from twisted.plugin import getPlugins
+
+from vwserve.configuration import Node
+from vwserve.configuration.schema import known_names, text
+
+_LONGEST_SOCKET_PATH = 107  # bytes; sun_path in struct sockaddr_un has 108 with its NUL
+
+# A backslash takes the next character literally, so it separates nothing.
+_PART = re.compile(r"(?:[^\\:]|\\.)*", re.DOTALL)
+_NAME = re.compile(r"((?:[^\\=]|\\.)*)=", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a kind of endpoint takes: its arguments in their order, those that it needs, and those that name files."""
+
+    arguments: tuple[str, ...]
+    required: tuple[str, ...]
+    example: str
+    files: tuple[str, ...] = ()
+
+
+KINDS: dict[str, Kind] = {
+    "tcp": Kind(("port", "interface", "backlog"), ("port",), "tcp:26542:interface=127.0.0.1"),
+    "tcp6": Kind(("port", "backlog", "interface"), ("port",), "tcp6:26542:interface=\\:\\:1"),
+    "unix": Kind(
+        ("address", "mode", "backlog", "lockfile"), ("address",), "unix:run/vwserve.sock:mode=660", ("address",)
+    ),
+    "ssl": Kind(
+        (
+            "port",
+            "privateKey",
+            "certKey",
+            "sslmethod",
+            "interface",
+            "backlog",
+            "extraCertChain",
+            "dhParameters",
+        ),
+        ("port", "privateKey"),
+        "ssl:26542:privateKey=key.pem:certKey=cert.pem",
+        ("privateKey", "certKey", "extraCertChain", "dhParameters"),
+    ),
+    "systemd": Kind(("domain", "index", "name"), ("domain",), "systemd:domain=INET:name=vwserve"),
+}
+_NUMBERS = {"port": 65_535, "backlog": 65_535, "index": 1023}
+_OCTAL = re.compile(r"[0-7]{1,4}")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint as Twisted takes it, with its paths resolved; `identity` is equal for two spellings of the same."""
+
+    description: str
+    identity: tuple[object, ...]
+
+
+def endpoint(node: Node) -> Endpoint:
+    """Read an endpoint string; raises ConfigurationError with what is wrong with it."""
+    description = text(node)
+    kind, *parts = _split(node, description)
+    if kind not in KINDS:
+        known = [*KINDS, *_plugin_kinds()]
+        if kind not in known:
+            example = f"; an endpoint is like {KINDS['tcp'].example}"
+            raise node.error(f"unknown kind of endpoint {kind!r}; {known_names(kind, known)}{example}")
+        return Endpoint(description, (description,))
+    takes = KINDS[kind]
+    given: dict[str, str] = {}
+    described = [kind]
+    for name, value, part in _arguments(node, kind, parts):
+        if name in given:
+            raise node.error(f"has {name} twice")
+        given[name] = str(node.file.parent / value) if name in takes.files and value else value
+        described.append(part if given[name] == value else f"{name}={quoteStringArgument(given[name])}")
+        _check(node, kind, name, value)
+    for name in takes.required:
+        if not given.get(name):
+            raise node.error(f"an endpoint {kind}: needs a {name}, as in {takes.example}")
+    found = Endpoint(":".join(described), (kind, *sorted(given.items())))
+    _CHECKS.get(kind, _no_check)(node, found.description, given)
+    return found
+
+
+def _split(node: Node, description: str) -> Iterator[str]:
+    """The parts between colons, with their backslashes."""
+    at = 0
+    while True:
+        found = _PART.match(description, at)
+        assert found is not None
+        yield found[0]
+        at = found.end()
+        if at == len(description):
+            return
+        if description[at] != ":":
+            raise node.error(r"ends in a backslash; a backslash takes the next character literally, \\ itself")
+        at += 1
+
+
+def _literal(part: str) -> str:
+    return _ESCAPED.sub(r"\1", part)
+
+
+def _arguments(node: Node, kind: str, parts: list[str]) -> Iterator[tuple[str, str, str]]:
+    """The arguments: name, value, and the part as written."""
+    names = KINDS[kind].arguments
+    for index, part in enumerate(parts):
+        named = _NAME.match(part)
+        if not named and index >= len(names):
+            raise node.error(f"{part!r} is too much; {kind}: takes {', '.join(names)}")
+        name = _literal(named[1]) if named else names[index]
+        if name not in names:
+            raise node.error(f"unknown argument {name!r} of {kind}:; {known_names(name, names)}")
+        yield name, _literal(part[named.end() :] if named else part), part
+
+
+def _check(node: Node, kind: str, name: str, value: str) -> None:
+    most = _NUMBERS.get(name)
+    if most is not None and not (value.isdecimal() and value.isascii() and len(value) < 6 and int(value) <= most):
+        raise node.error(f"{name} {value!r} is not a number in 0..{most}, as in {KINDS[kind].example}")
+    if name == "mode" and not _OCTAL.fullmatch(value):
+        raise node.error(f"mode {value!r} is not an octal number like 660")
+    if name == "lockfile" and value not in ("0", "1"):
+        raise node.error(f"lockfile {value!r} is neither 0 nor 1")
+
+
+def _no_check(node: Node, description: str, given: dict[str, str]) -> None:
+    """Nothing to find out about these kinds but whether they can be opened."""
+
+
+def _check_socket(node: Node, description: str, given: dict[str, str]) -> None:
+    if len(os.fsencode(given["address"])) > _LONGEST_SOCKET_PATH:
+        longest = f"longer than the path of a socket may be, {_LONGEST_SOCKET_PATH} bytes"
+        raise node.error(f"{given['address']} is {longest}; put it in a folder nearer to the root")
+
+
+def _check_descriptor(node: Node, description: str, given: dict[str, str]) -> None:
+    if ("index" in given) == ("name" in given):
+        example = KINDS["systemd"].example
+        raise node.error(f"an endpoint systemd: needs a name, or an index, but not both, as in {example}")
+
+
+def _check_certificate(node: Node, description: str, given: dict[str, str]) -> None:
+    for name in KINDS["ssl"].files:
+        if name not in given:
+            continue
+        try:
+            Path(given[name]).read_bytes()
+        except OSError as error:
+            raise node.error(f"cannot read {name} {given[name]}: {error.strerror}") from error
+    try:
+        # This reads the files and asks nothing of the reactor, which is needed only to listen.
+        serverFromString(None, description)
+    except (ValueError, AttributeError, SSL.Error) as error:
+        raise node.error(f"no key and certificate in PEM format that belong together: {error}") from error
+
+
+_CHECKS = {"unix": _check_socket, "systemd": _check_descriptor, "ssl": _check_certificate}
+
+
+def _plugin_kinds() -> Iterator[str]:
+    return (plugin.prefix for plugin in getPlugins(IStreamServerEndpointStringParser))
