@@ -1,33 +1,68 @@
 """A connection: translates between Twisted's transport and a wire session, and nothing else.
 
 Who throttles whom: Twisted reads at most 64 KiB at once, and answers are made a chunk of lines at a time. A client that
-does not read fills the transport's buffer; Twisted then pauses us, we stop making answers and reading, and the rest of
-what was read waits in the session. So a connection holds no more than one read, one unfinished request and one chunk of
-answers beyond the transport's own 64 KiB, whatever the client does.
+does not read fills the transport's buffer; beyond 64 KiB Twisted pauses us, we stop making answers and reading, and the
+rest of what was read waits in the session. So a connection holds no more than one read, one unfinished request and one
+chunk of answers beyond the transport's own 64 KiB, whatever the client does.
+
+How a connection ends: whoever is through first closes its own direction, and the other follows. A client that shuts
+down its sending side is answered to the end, then we close. When the daemon drains, we answer what was read and shut
+down our sending side; the client reads the end of the stream and closes. Closing both directions at once while bytes of
+the client lie here unread would make the system reset the connection, and the client could lose answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol as Interface
+from typing import cast
 
-from twisted.internet.interfaces import (
-    IHalfCloseableDescriptor,
-    IHalfCloseableProtocol,
-    IPushProducer,
-    ITCPTransport,
-    IWriteDescriptor,
-)
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from vwserve.errors import RequestError
 from vwserve.wire import Session
+from vwserve.wire.addressing import error_line
+
+
+class Stream(Interface):
+    """What Twisted's stream transports have in common, plain or TLS, though no interface of its says so."""
+
+    def write(self, data: bytes) -> None:
+        """Send, or buffer what the client does not read."""
+
+    def getPeer(self) -> IAddress:
+        """Who the client is."""
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        """Have `producer` paused while too much is buffered."""
+
+    def unregisterProducer(self) -> None:
+        """Pause nobody any more."""
+
+    def pauseProducing(self) -> None:
+        """Read no more."""
+
+    def resumeProducing(self) -> None:
+        """Read again."""
+
+    def loseConnection(self) -> None:
+        """Close once everything is sent."""
+
+    def abortConnection(self) -> None:
+        """Close now."""
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class LineProtocol(Protocol):
-    """One client; `clock` tells seconds, `gone` is called once when the connection is no more."""
+    """One client; `clock` tells seconds, `gone` is called once when the connection is no more.
+
+    `active_at` is when the client last sent something or read what it had left lying.
+    """
 
     log = Logger()
 
@@ -36,24 +71,25 @@ class LineProtocol(Protocol):
         self._clock = clock
         self._gone = gone
         self._paused = False
-        self._ended = False
-        self._draining = False
+        self._ended = False  # the client has sent everything
+        self._draining = False  # whatever the client sends now is not taken
+        self._closing = False
+        self._released = False  # our side is closed
         self._flush: Callable[[], object] | None = None
         self.active_at = clock()
 
     def connectionMade(self) -> None:
         """Let the transport throttle us, and send each answer at once."""
-        assert self.transport is not None
-        self.transport.registerProducer(self, True)
+        self._stream.registerProducer(self, True)
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
-        if IWriteDescriptor.providedBy(self.transport):
+        if (descriptor := self._descriptor) is not None:
             # Left to itself the reactor writes a turn later, which costs a lone request a third of its time.
-            self._flush = self.transport.doWrite
+            self._flush = descriptor.doWrite
 
     def dataReceived(self, data: bytes) -> None:
         """Answer what arrived, unless the daemon is going down."""
-        if self._draining:
+        if self._draining or self._closing:
             return
         self.active_at = self._clock()
         self._session.receive(data)
@@ -61,75 +97,103 @@ class LineProtocol(Protocol):
 
     def readConnectionLost(self) -> None:
         """The client has sent everything: answer it, then close."""
-        self._session.end()
         self._ended = True
+        if not self._draining:
+            self._session.end()
         self._answer()
 
     def writeConnectionLost(self) -> None:
-        """The client reads no more, so there is nothing left to do for it."""
-        self._close()
+        """The client was sent all its answers and the end of the stream: now it is its turn to close."""
+        self._released = True
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the client; a request that it had not finished is dropped."""
+        self._closing = True
         self._gone(self)
 
     def pauseProducing(self) -> None:
         """The client does not read: stop answering and reading."""
         self._paused = True
-        assert self.transport is not None
-        self.transport.pauseProducing()
+        self._stream.pauseProducing()
 
     def resumeProducing(self) -> None:
         """The client reads again."""
         self._paused = False
         self.active_at = self._clock()
         self._answer()
-        if not self._paused and not self._ended:
-            assert self.transport is not None
-            self.transport.resumeProducing()
+        if not self._paused and not self._ended and not self._closing:
+            self._stream.resumeProducing()
 
     def stopProducing(self) -> None:
         """The connection is going away; connectionLost follows."""
 
     def drain(self) -> None:
-        """Take no more requests; send what was answered, then the end of the stream.
-
-        Only our side is closed: closing both while unread bytes of the client lie here would make the system reset the
-        connection, and the client could lose answers that it has not read yet.
-        """
+        """Take no more requests; answer those that were taken, then end the stream."""
         self._draining = True
-        if self._ended:
-            return
-        assert self.transport is not None
-        if IHalfCloseableDescriptor.providedBy(self.transport):
-            self.transport.unregisterProducer()
-            self.transport.loseWriteConnection()
-            self.transport.resumeProducing()
+        self._answer()
+
+    def release(self) -> None:
+        """Close a drained connection that its client holds open."""
+        if self._released:
+            self._close()
+
+    def expire(self) -> None:
+        """Close a connection on which nothing has happened for too long; one that does not even take that, now."""
+        if self._held():
+            self.abort()
         else:
             self._close()
 
     def abort(self) -> None:
         """Close the connection now."""
-        assert self.transport is not None
-        self.transport.abortConnection()
+        self._closing = True
+        self._stream.abortConnection()
+
+    @property
+    def _stream(self) -> Stream:
+        return cast(Stream, self.transport)
+
+    @property
+    def _descriptor(self) -> FileDescriptor | None:
+        """The transport where it is a socket itself; TLS is none, it wraps one."""
+        transport: object = self.transport
+        return transport if isinstance(transport, FileDescriptor) else None
+
+    def _held(self) -> bool:
+        return self._paused or self._closing
 
     def _answer(self) -> None:
-        assert self.transport is not None
+        """Answer as much of what was received as the client reads; once that is all, finish what is to be finished."""
+        if self._held():
+            return
+        wrote = False
         try:
             for text in self._session.answers():
-                self.transport.write(text)
-                if self._paused:
+                self._stream.write(text)
+                wrote = True
+                if self._held():
                     return
-            if self._flush is not None:
-                self._flush()
         except Exception:
-            self.log.failure("a fault of vwserve; closing the connection from {peer}", peer=self.transport.getPeer())
-            self.abort()
+            self.log.failure("a fault of vwserve; closing the connection from {peer}", peer=self._stream.getPeer())
+            self._stream.write(error_line(RequestError("internal", "a fault of vwserve; its log says more")))
+            self._close()
             return
+        if wrote and self._flush is not None:
+            self._flush()
         if self._ended:
             self._close()
+        elif self._draining:
+            self._end_stream()
+
+    def _end_stream(self) -> None:
+        if (descriptor := self._descriptor) is None:
+            self._close()  # TLS has a farewell of its own
+            return
+        descriptor.unregisterProducer()
+        descriptor.loseWriteConnection()
+        descriptor.resumeProducing()
 
     def _close(self) -> None:
-        assert self.transport is not None
-        self.transport.unregisterProducer()
-        self.transport.loseConnection()
+        self._closing = True
+        self._stream.unregisterProducer()
+        self._stream.loseConnection()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,32 +13,36 @@ CHUNK_LINES = 250
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NEWLINE = ord("\n")
 _FEW_BYTES = 4096  # what is shorter is not worth an array
+_HEAD_BYTES = 1024  # enough of an over-long line to read its address
 
 
+@dataclass(frozen=True, slots=True)
 class TooLong:
-    """Stands in the place of a line longer than the limit, whose bytes were thrown away."""
+    """Stands in the place of a line longer than the limit, of which only the first bytes were kept."""
+
+    head: bytes
 
 
-TOO_LONG = TooLong()
 Chunk = bytes | TooLong
 
 
 class LineFramer:
-    """Cuts a stream into chunks: whole lines, each ended by a newline, at most CHUNK_LINES of them.
+    r"""Cuts a stream into chunks: whole lines, each ended by a newline, at most CHUNK_LINES of them.
 
-    `chunks` are those that were not taken yet. Besides, it keeps what is not yet a line, at most `line_bytes` of it; the
-    bytes of an over-long line are dropped as they come. `\r\n` becomes `\n`, and a byte order mark before a line goes, as in VW.
+    `chunks` are those that were not taken yet. Besides, it keeps what is not yet a line, at most `line_bytes` of it and
+    a carriage return; of an over-long line it keeps the head, and drops the other bytes as they come. `\r\n` becomes
+    `\n`, and a byte order mark before a line goes, as in VW.
     """
 
     def __init__(self, line_bytes: int) -> None:
         self._line_bytes = line_bytes
-        self._rest = b""
-        self._overlong = False
+        self._rest = bytearray()  # grows by appending: a line may arrive one byte at a time
+        self._overlong: TooLong | None = None
         self.chunks: deque[Chunk] = deque()
 
     def feed(self, data: bytes) -> None:
         """Take what arrived in one read."""
-        if not self._rest and not self._overlong and data.endswith(b"\n"):
+        if not self._rest and self._overlong is None and data.endswith(b"\n"):
             self._cut(data)
             return
         end = data.rfind(b"\n") + 1
@@ -45,12 +50,12 @@ class LineFramer:
             self._keep(data)
             return
         start = 0
-        if self._overlong:
+        if self._overlong is not None:
             start = data.index(b"\n") + 1
-            self._overlong = False
-            self.chunks.append(TOO_LONG)
-        lines = self._rest + data[start:end]
-        self._rest = b""
+            self.chunks.append(self._overlong)
+            self._overlong = None
+        lines = bytes(self._rest) + data[start:end]
+        self._rest.clear()
         if lines:
             self._cut(lines)
         if end < len(data):
@@ -58,19 +63,21 @@ class LineFramer:
 
     def finish(self) -> None:
         """The stream has ended: a last line without a newline is a line."""
-        if self._overlong:
-            self.chunks.append(TOO_LONG)
+        if self._overlong is not None:
+            self.chunks.append(self._overlong)
         elif self._rest:
-            self._cut(self._rest + b"\n")
-        self._overlong, self._rest = False, b""
+            self._cut(bytes(self._rest) + b"\n")
+        self._overlong = None
+        self._rest.clear()
 
     def _keep(self, rest: bytes) -> None:
-        if self._overlong:
+        if self._overlong is not None:
             return
         self._rest += rest
-        # One byte more than the limit may be the carriage return of a line that keeps within it.
-        if len(self._rest) > self._line_bytes + 1:
-            self._overlong, self._rest = True, b""
+        # Beyond the limit there may yet be a carriage return, and before it a byte order mark, that do not count.
+        if len(self._rest) > self._line_bytes + len(_BYTE_ORDER_MARK) + 1:
+            self._overlong = _too_long(bytes(self._rest[: _HEAD_BYTES + len(_BYTE_ORDER_MARK)]))
+            self._rest.clear()
 
     def _cut(self, lines: bytes) -> None:
         if b"\r" in lines:
@@ -82,15 +89,19 @@ class LineFramer:
             self.chunks.append(lines)
             return
         ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == _NEWLINE) + 1
-        if len(lines) > self._line_bytes and np.diff(ends, prepend=0).max() - 1 > self._line_bytes:
-            self._cut_around_overlong(lines)
-            return
+        cuts = {*ends[CHUNK_LINES - 1 :: CHUNK_LINES].tolist(), len(lines)}
+        overlong: set[int] = set()  # where such lines end
+        if len(lines) > self._line_bytes:
+            starts = np.append(0, ends[:-1])
+            long = ends - starts - 1 > self._line_bytes
+            overlong.update(ends[long].tolist())
+            cuts |= overlong.union(starts[long].tolist())
         start = 0
-        for end in [*ends[CHUNK_LINES - 1 :: CHUNK_LINES].tolist(), len(lines)]:
-            if end > start:
-                self.chunks.append(lines[start:end])
+        for end in sorted(cuts - {0}):
+            piece = lines[start:end]
+            self.chunks.append(_too_long(piece[:-1]) if end in overlong else piece)
             start = end
 
-    def _cut_around_overlong(self, lines: bytes) -> None:
-        for line in lines.split(b"\n")[:-1]:
-            self.chunks.append(line + b"\n" if len(line) <= self._line_bytes else TOO_LONG)
+
+def _too_long(line: bytes) -> TooLong:
+    return TooLong(line.removeprefix(_BYTE_ORDER_MARK)[:_HEAD_BYTES])

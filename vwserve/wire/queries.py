@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 
 from vwserve.errors import RequestError
-from vwserve.wire.addressing import error_line
+from vwserve.wire.addressing import error_line, unknown_model
 from vwserve.wire.models import Models
+from vwserve.wire.requests import shown
 
 HELP = (
     "an example is [label [importance [initial]]] ['tag]|namespace feature:value ...; @MODEL[,MODEL...] EXAMPLE asks "
@@ -28,14 +30,14 @@ def _answer(query: str, argument: str, models: Models) -> str:
     if query == "!stats":
         return _statistics(argument, models)
     if argument:
-        raise RequestError("bad-request", f"{query} takes no argument")
+        raise RequestError("bad-request", f"{shown(query)} takes no argument")
     if query == "!ping":
         return "pong"
     if query == "!models":
         return " ".join(models.names())
     if query == "!help":
         return HELP
-    raise RequestError("bad-request", f"unknown query {query[:40]!r}; !help lists them")
+    raise RequestError("bad-request", f"unknown query {shown(query)}; !help lists them")
 
 
 def _statistics(name: str, models: Models) -> str:
@@ -43,5 +45,10 @@ def _statistics(name: str, models: Models) -> str:
         raise RequestError("bad-request", "!stats names a model: !stats MODEL")
     model = models.get(name)
     if model is None:
-        raise RequestError("no-model", f"no model is called {name[:80]!r}; !models lists them")
-    return json.dumps(dict(model.statistics()), allow_nan=False)
+        raise unknown_model(name)
+    return json.dumps({key: _finite(value) for key, value in model.statistics().items()}, allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    """The value, or None where it is a number that JSON does not have."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

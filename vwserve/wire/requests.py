@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 from vwserve.errors import RequestError
 
 _SAVE = re.compile(rb"'?save(?:_(?P<name>.+?))? *")
 _BATCH = re.compile(rb"batch(?:[ \t]+(?:'(?P<tag>[^ \t|]*)[ \t]*)?(?P<shared>\|.*)?)?")
+_SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Addressed:
-    """`@NAME[,NAME...] REST`: a request to named models."""
+    """`@NAME[,NAME...] REST`: a request to named models; `error` says why the names are none."""
 
     models: tuple[str, ...]
     rest: bytes
+    error: RequestError | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,19 @@ class Save:
 
 
 def parse_address(line: bytes) -> Addressed:
-    """Read a line that begins with `@`; raises RequestError where it names no model."""
+    """Read a line that begins with `@`."""
     names, _, rest = line[1:].partition(b" ")
     models = tuple(name.decode("utf-8", "replace") for name in names.split(b","))
-    if not all(models):
-        raise RequestError("bad-request", "an address is @NAME or @NAME,NAME, then a space and the example")
-    return Addressed(models, rest.lstrip(b" "))
+    return Addressed(models, rest.lstrip(b" "), _names_error(models))
+
+
+def _names_error(names: tuple[str, ...]) -> RequestError | None:
+    if not all(names):
+        return RequestError("bad-request", "an address is @NAME or @NAME,NAME, then a space and the example")
+    if len(names) > 1 and len(set(names)) < len(names):
+        ((twice, _),) = Counter(names).most_common(1)
+        return RequestError("bad-request", f"the address names {shown(twice)} more than once")
+    return None
 
 
 def opens_batch(rest: bytes) -> bool:
@@ -60,3 +70,17 @@ def parse_save(line: bytes) -> Save | None:
     """Read one of VW's save commands; None where the line is none."""
     match = _SAVE.fullmatch(line)
     return Save((match["name"] or b"").decode("utf-8", "replace")) if match else None
+
+
+def example_tag(line: bytes) -> bytes:
+    """The tag of an example, empty where it has none: the last word before its features, quoted or right at the bar."""
+    head = line.partition(b"|")[0]
+    words = head.split()
+    if not words or not (words[-1].startswith(b"'") or not head.endswith(b" ")):
+        return b""
+    return words[-1].removeprefix(b"'")
+
+
+def shown(name: str) -> str:
+    """A name that a client sent, quoted and shortened, fit for an error of one line."""
+    return repr(name if len(name) <= _SHOWN_CHARACTERS else name[: _SHOWN_CHARACTERS - 3] + "...")

@@ -1,9 +1,12 @@
 """One connection's side of the line protocol, without a socket.
 
-What arrives is cut into chunks of lines. A chunk of ordinary examples for the listener's own model goes to it whole, and
-so does one whose every line carries the same address. In any other chunk the lines are sorted: consecutive requests to
-the same models make a run that is answered together, and a multi-line example or a batch is collected up to its blank
-line. Whatever a line is, its answer keeps its place.
+What arrives is cut into chunks of lines. A chunk of ordinary examples for the listener's own model goes to it whole,
+and so does one whose every line carries the same address. In any other chunk the lines are sorted: consecutive requests
+to the same models make a run that is answered together, and a multi-line example or a batch is collected up to its
+blank line. Whatever a line is, its answer keeps its place.
+
+What a session holds is bounded: an unfinished line of `line_bytes`, an unfinished request of `request_bytes`, and the
+chunks of the latest read that were not taken yet.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from vwserve.errors import RequestError
-from vwserve.wire.addressing import Addressing, Names, error_line
+from vwserve.wire.addressing import Addressing, Names, error_line, unknown_model
 from vwserve.wire.framing import LineFramer, TooLong
 from vwserve.wire.models import Model, Models
 from vwserve.wire.queries import answer_query
@@ -30,6 +33,11 @@ class _Group:
     error: RequestError | None = None
     lines: list[bytes] = field(default_factory=list)
     held_bytes: int = 0
+
+    def spoil(self, error: RequestError) -> None:
+        """Answer the whole group by this error, unless there was one before."""
+        self.error = self.error or error
+        self.lines.clear()
 
 
 @dataclass(slots=True)
@@ -77,7 +85,7 @@ class Session:
         chunks = self._framer.chunks
         while chunks:
             chunk = chunks.popleft()
-            if text := self._too_long() if isinstance(chunk, TooLong) else self._answer(chunk):
+            if text := self._too_long(chunk.head) if isinstance(chunk, TooLong) else self._answer(chunk):
                 yield text
         if self._ended and self._group is not None:
             self._close_group()
@@ -101,7 +109,9 @@ class Session:
     def _answer_addressed(self, chunk: bytes) -> bytes | None:
         """Answer a chunk whose every line carries the same one-model address; None where it is not so."""
         address = chunk[: chunk.find(b" ") + 1]
-        if b"," in address or b"\n" in address or chunk.count(b"\n" + address) != chunk.count(b"\n") - 1:
+        if len(address) < 3 or b"," in address or b"\n" in address or address + b"batch" in chunk:
+            return None
+        if chunk.count(b"\n" + address) != chunk.count(b"\n") - 1:
             return None
         model = self._models.get(address[1:-1].decode("utf-8", "replace"))
         if model is None or not model.spaceless:
@@ -113,15 +123,25 @@ class Session:
         out, self._out = self._out, []
         return b"".join(out)
 
-    def _too_long(self) -> bytes:
+    def _too_long(self, head: bytes) -> bytes:
+        """Answer a line over the limit that begins with `head`; a group that it opens or stands in is spoilt."""
         error = RequestError("too-long", f"the line is longer than {self._line_bytes} bytes")
-        model = self._own_model()
-        if self._group is None and model is not None and model.multiline:
-            self._group = _Group(_OWN)
+        if self._group is None:
+            self._group = self._opened_by(head)
         if self._group is None:
             return error_line(error)
-        self._group.error = self._group.error or error
+        self._group.spoil(error)
         return b""
+
+    def _opened_by(self, head: bytes) -> _Group | None:
+        """The group that a line with these first bytes opens; its other lines must not be taken for requests."""
+        if not head.startswith(b"@"):
+            model = self._own_model()
+            return _Group(_OWN) if model is not None and model.multiline and not head.startswith(b"!") else None
+        request = parse_address(head)
+        if opens_batch(request.rest):
+            return _Group(request.models, Batch(b"", b""))
+        return _Group(request.models) if self._addressing.several_lines(request.models) else None
 
     # -- lines -----------------------------------------------------------------------------------------------------
 
@@ -151,19 +171,17 @@ class Session:
             self._run_for(_OWN).lines.append(line)
 
     def _take_addressed(self, line: bytes) -> None:
-        try:
-            request = parse_address(line)
-        except RequestError as error:
-            self._say(error_line(error))
-            return
+        request = parse_address(line)
         if opens_batch(request.rest):
-            self._group = _Group(request.models, Batch(b"", b""), self._addressing.fault(request.models, batch=True))
+            self._group = _Group(request.models, Batch(b"", b""), request.error)
             try:
                 self._group.batch = parse_batch(request.rest)
             except RequestError as error:
-                self._group.error = self._group.error or error
+                self._group.spoil(error)
+        elif request.error is not None:
+            self._say(error_line(request.error))
         elif self._addressing.several_lines(request.models):
-            self._group = _Group(request.models, error=self._addressing.fault(request.models, batch=False))
+            self._group = _Group(request.models)
             self._hold(request.rest)
         else:
             self._run_for(request.models).lines.append(request.rest)
@@ -173,13 +191,14 @@ class Session:
     def _hold(self, line: bytes) -> None:
         group = self._group
         assert group is not None
-        group.held_bytes += len(line) + 1
-        if group.held_bytes > self._request_bytes and group.error is None:
-            group.error = RequestError("too-long", f"the request is longer than {self._request_bytes} bytes")
-        if group.error is None:
-            group.lines.append(line)
+        if group.error is not None:
+            return
+        # Each candidate of a batch becomes a line with the features that all share.
+        group.held_bytes += len(line) + 1 + (len(group.batch.shared) if group.batch else 0)
+        if group.held_bytes > self._request_bytes:
+            group.spoil(RequestError("too-long", f"the request is longer than {self._request_bytes} bytes"))
         else:
-            group.lines.clear()
+            group.lines.append(line)
 
     def _close_group(self) -> None:
         group, self._group = self._group, None
@@ -212,8 +231,11 @@ class Session:
             self._out.append(error_line(self._no_own_model()) * (len(run.lines) + len(run.groups)))
         elif run.lines:
             self._out.append(model.answer(b"".join([line + b"\n" for line in run.lines])))
-        elif run.groups:
+        elif run.groups and model.multiline:
             self._out += model.answer_groups(run.groups)
+        elif run.groups:
+            error = RequestError("bad-request", "the model of this listener was replaced before the blank line came")
+            self._out.append(error_line(error) * len(run.groups))
 
     def _say(self, text: bytes) -> None:
         """Answer out of a run, after what stands before."""
@@ -228,7 +250,7 @@ class Session:
     def _no_own_model(self) -> RequestError:
         if not self._own:
             return RequestError("no-model", "this listener has no model of its own; address one: @MODEL EXAMPLE")
-        return RequestError("no-model", f"no model is called {self._own!r}; !models lists them")
+        return unknown_model(self._own)
 
     def _is_save(self, line: bytes) -> bool:
         return line.startswith((b"save", b"'save")) and parse_save(line) is not None
