@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from vwserve.errors import ArgumentsError
 
@@ -38,6 +39,9 @@ REFUSED: dict[str, str] = {
 }
 
 _NAME = re.compile(r"--(?P<long>[A-Za-z_][\w-]*)|-(?P<short>[A-Za-z])")
+_BITS = re.compile(r"(?:-b|--bit_precision)(?:=?(?P<bits>.+))?", re.DOTALL)
+_WEIGHT_BYTES = 16  # a weight with its adaptive and normalised state, padded (stride shift 2 in gd.cc)
+_OPENED = re.compile(r"Failed to open input data file '([^']+)'")
 _UNRECOGNISED = re.compile(r"unrecognised option '--?([^']+)'")
 
 
@@ -52,11 +56,36 @@ def split_arguments(line: str) -> list[str]:
         raise ArgumentsError(f"option {'--' if len(name) > 1 else '-'}{name} has no place here: {REFUSED[name]}")
     if "active" in names and "simulation" not in names:
         raise ArgumentsError("option --active has no place here without --simulation: it would open a port of its own")
+    if words and not words[0].startswith("-"):
+        raise ArgumentsError(_no_option(words[0]))
+    _check_size(words, 4 if "sgd" in names else _WEIGHT_BYTES)
     return words
 
 
+def _check_size(words: Sequence[str], weight_bytes: int) -> None:
+    """Refuse a table of weights that this machine's memory cannot hold, before VW asks for it."""
+    for word, following in zip(words, [*words[1:], ""]):
+        if not (found := _BITS.fullmatch(word)):
+            continue
+        bits = found["bits"] or following
+        if not (bits.isascii() and bits.isdecimal()):
+            raise ArgumentsError(f"option -b takes a number of bits, not {bits!r}")
+        memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if len(bits) > 2 or weight_bytes << int(bits) > memory_bytes:
+            fitting = (memory_bytes // weight_bytes).bit_length() - 1
+            raise ArgumentsError(
+                f"-b {bits} asks for more weights than the memory holds; at most -b {fitting} fits here"
+            )
+
+
+def _no_option(word: str) -> str:
+    return f"{word!r} belongs to no option; it would be a file of examples, and {_TRAFFIC}"
+
+
 def with_suggestion(error: ArgumentsError, known: Iterable[str]) -> ArgumentsError:
-    """The same error, with the nearest option's name where VW did not recognise one."""
+    """The same error, with the nearest option's name where VW did not recognise one, and in our words a stray one."""
+    if opened := _OPENED.search(str(error)):
+        return ArgumentsError(_no_option(opened[1]))
     found = _UNRECOGNISED.search(str(error))
     near = difflib.get_close_matches(found[1].partition("=")[0], known, n=1, cutoff=0.6) if found else []
     if not found:

@@ -14,14 +14,14 @@ from itertools import compress, groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from vwserve.errors import ArgumentsError, ModelError, RequestError
+from vwserve.errors import ArgumentsError, ModelError, RequestError, VwserveError
 from vwserve.learner.arguments import split_arguments, with_suggestion
 from vwserve.learner.binding import CHUNK_LINES, Workspace
 from vwserve.learner.bounds import Bounds
 from vwserve.learner.grammar import Grammar, Shape, tag_of
 from vwserve.learner.groups import group_fault, merged
 from vwserve.learner.labels import label_form
-from vwserve.learner.options import classes_of, expansion_of, scale_of
+from vwserve.learner.options import bits_of, classes_of, expansion_of, scale_of
 from vwserve.learner.scalars import format_scalars
 from vwserve.learner.sink import PredictionSink
 
@@ -58,7 +58,8 @@ class Tally:
 class Learner:
     """VW with `arguments`, started from the model file `initial`; with `learn` false labels are ignored.
 
-    Every example is within `bounds`. Raises ArgumentsError where VW refuses the arguments or the file with them.
+    Every example is within `bounds`. Raises ArgumentsError where VW refuses the arguments, and ModelError where it
+    takes them but not the file.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Learner:
     ) -> None:
         self._arguments = split_arguments(arguments) + ([] if learn else ["-t"])
         self._sink: PredictionSink | None = None
-        self._workspace = self._open(initial)
+        self._workspace = self._open_initial(initial)
         options = self._workspace.options
         self.learns = not {"-t", "--testonly"} & set(self._arguments)
         self.tally = Tally()
@@ -79,9 +80,16 @@ class Learner:
         self.spaceless = self._workspace.spaceless
         self.scale = scale_of(options)
         self._label_kind = self._workspace.label_kind
+        self._bits = bits_of(options)
         self._classes = classes_of(options)
         self._expansion = expansion_of(options)
         self.limit(bounds or Bounds())
+
+    @property
+    def summary(self) -> str:
+        """What kind of labels it takes, whether its examples are several lines, how many weights it has."""
+        lines = "several lines an example" if self.multiline else "one line an example"
+        return f"{self._label_kind} labels, {lines}, {1 << self._bits:,} weights"
 
     @property
     def sum_loss(self) -> float:
@@ -252,6 +260,21 @@ class Learner:
         self._workspace.close()
         if self._sink is not None:
             self._sink.close()
+
+    def _open_initial(self, model: Path | None) -> Workspace:
+        try:
+            try:
+                return self._open(model)
+            except ArgumentsError as error:
+                if model is None:
+                    raise
+                # Whose fault it is shows without the file: arguments that are wrong by themselves are wrong here too.
+                self._open(None).close()
+                raise ModelError(f"VW cannot start these arguments from {model}: {error}") from error
+        except VwserveError:
+            if self._sink is not None:
+                self._sink.close()
+            raise
 
     def _open(self, model: Path | None, *more: str) -> Workspace:
         arguments = [*self._arguments, *more, *(["-i", str(model)] if model else [])]

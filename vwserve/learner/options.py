@@ -24,6 +24,15 @@ _FIRST_CLASS = {
 }
 
 
+_DEFAULT_BITS = 18  # parse_args.cc
+
+
+def bits_of(options: Mapping[str, Option]) -> int:
+    """The `-b` in force: a model has 2 to the power of it weights."""
+    bits = _supplied(options, "bit_precision")
+    return _DEFAULT_BITS if bits is None else int(bits)
+
+
 def classes_of(options: Mapping[str, Option]) -> Classes:
     """The class labels that a model under these options takes."""
     names = _supplied(options, "named_labels")

@@ -16,6 +16,7 @@ from vwserve.model.servable import Servable
 @dataclass(slots=True)
 class _Served:
     servable: Servable
+    drop: ModelDrop
     identity: tuple[object, ...]
 
 
@@ -52,21 +53,25 @@ class Registry:
         for served in self._served.values():
             served.servable.limit(bounds)
 
-    def apply(self, drops: Iterable[ModelDrop], kept: Iterable[str] = ()) -> list[Problem]:
-        """Serve exactly what `drops` describe, and `kept`; drops that did not change keep what they have learned.
+    def apply(self, drops: Iterable[ModelDrop], unread: Iterable[Problem] = ()) -> list[Problem]:
+        """Serve exactly what `drops` describe; those that did not change keep what they have learned.
 
-        Returns what is wrong with drops that cannot be served.
+        What came of a file, or of a whole folder, that `unread` could not make drops of stays as it is, too. Returns
+        what is wrong with drops that cannot be served.
         """
         problems = []
-        wanted = set(kept)
+        wanted = set()
         for drop in drops:
             wanted.add(drop.name)
             try:
                 self._serve(drop)
             except VwserveError as error:
-                problems.append(drop.problem("vw", str(error)))
-        for name in self._served.keys() - wanted:
-            self._served.pop(name).servable.close()
+                problems.append(fault(drop, error))
+        unknown = {problem.place.file for problem in unread}
+        for name, served in list(self._served.items()):
+            if name not in wanted and unknown.isdisjoint((served.drop.path, served.drop.path.parent)):
+                del self._served[name]
+                served.servable.close()
         return problems
 
     def export(self, name: str, export: str) -> Path:
@@ -101,7 +106,7 @@ class Registry:
         if before is not None and before.identity == identity:
             return
         version = self._versions.get(drop.name, 0) + 1
-        self._served[drop.name] = _Served(build(drop, self._bounds, version), identity)
+        self._served[drop.name] = _Served(build(drop, self._bounds, version), drop, identity)
         self._versions[drop.name] = version
         if before is not None:
             before.servable.close()
@@ -119,9 +124,17 @@ def build(drop: ModelDrop, bounds: Bounds, version: int = 1) -> Servable:
     )
 
 
+def fault(drop: ModelDrop, error: VwserveError) -> Problem:
+    """An error of `build` at the line of the drop that it is about."""
+    return drop.problem("initial" if isinstance(error, ModelError) else "vw", str(error))
+
+
 def _identity(drop: ModelDrop) -> tuple[object, ...]:
     """What a servable was made from: two drops of the same identity describe the same one."""
     if drop.initial is None:
         return (drop.digest,)
-    status = drop.initial.stat()
+    try:
+        status = drop.initial.stat()
+    except OSError as error:
+        raise ModelError(f"cannot read {drop.initial}: {error.strerror}") from error
     return (drop.digest, drop.initial, status.st_mtime_ns, status.st_size)

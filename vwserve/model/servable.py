@@ -13,7 +13,7 @@ from vwserve.model.progress import Progress
 class Servable:
     """One version of one model, ready to answer; the daemon and a notebook use the same.
 
-    Not thread-safe: one owner each. Raises ArgumentsError or ModelError where VW cannot make the model.
+    Not thread-safe: one owner each. Raises ArgumentsError, or ModelError for `initial`, where VW cannot make the model.
     """
 
     def __init__(
@@ -41,6 +41,11 @@ class Servable:
     def spaceless(self) -> bool:
         """Whether the text of a prediction has no space."""
         return self._learner.spaceless
+
+    @property
+    def summary(self) -> str:
+        """What kind of model it is, in a few words."""
+        return self._learner.summary + ("" if self._learner.learns else ", static")
 
     # -- in process ------------------------------------------------------------------------------------------------
 
