@@ -15,5 +15,4 @@ class Limits:
     connections: int = 1024
     idle_s: float = 3600.0
     request_bytes: int = 16 << 20
-    unread_bytes: int = 1 << 20
     bounds: Bounds = field(default_factory=Bounds)
