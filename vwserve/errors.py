@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 ErrorCode = Literal[
@@ -33,15 +34,26 @@ class RequestError(VwserveError):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands in a configuration: a file, or a folder, and the line if one is to blame."""
+
+    file: Path
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else str(self.file)
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong with a configuration: where (`models.d/ctr.yaml:7`), at which key, and what to do."""
 
-    place: str
+    place: Place
     key: str
     text: str
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (self.place, self.key, self.text) if part)
+        return ": ".join(part for part in (str(self.place), self.key, self.text) if part)
 
 
 class ConfigurationError(VwserveError):

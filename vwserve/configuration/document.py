@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 
 import yaml
 
-from vwserve.errors import ConfigurationError, Problem
+from vwserve.errors import ConfigurationError, Place, Problem
 
 Kind = Literal["text", "number", "flag", "nothing", "list", "mapping"]
 
@@ -55,9 +55,9 @@ class Node:
     entries: tuple[tuple[str, Node], ...] = ()
 
     @property
-    def place(self) -> str:
+    def place(self) -> Place:
         """File and line, as errors show them."""
-        return f"{self.file}:{self.line}"
+        return Place(self.file, self.line)
 
     def error(self, text: str) -> ConfigurationError:
         """What to raise where this value is wrong."""
@@ -109,7 +109,7 @@ def load(path: Path) -> Node:
 
 
 def _error(path: Path, line: int | None, text: str) -> ConfigurationError:
-    return ConfigurationError([Problem(f"{path}:{line}" if line else str(path), "", text)])
+    return ConfigurationError([Problem(Place(path, line), "", text)])
 
 
 def _read(path: Path) -> str:
@@ -146,10 +146,11 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = cast(Any, self).peek_event()  # types-PyYAML leaves it untyped
+        line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
-            raise _Refused(event.start_mark.line + 1, f"alias *{event.anchor} is not supported; write the value again")
+            raise _Refused(line, f"alias *{event.anchor} is not supported; write the value again")
         if self._depth > DEEPEST:
-            raise _Refused(event.start_mark.line + 1, f"nested deeper than {DEEPEST} levels")
+            raise _Refused(line, f"nested deeper than {DEEPEST} levels")
         self._depth += 1
         try:
             return super().compose_node(parent, index)

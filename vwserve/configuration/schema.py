@@ -45,13 +45,19 @@ class Record(Generic[T]):
             raise node.error(f"expects keys with values ({', '.join(self.fields)}), not {node}")
         present = {name for name, _ in node.entries}
         problems = [
-            Problem(node.place, node.key, f"the key {name!r} is missing")
+            Problem(node.place, f"{node.key}.{name}".lstrip("."), "is missing; add it")
             for name in self.required
             if name not in present
         ]
         values: dict[str, Any] = {}
+        first: dict[str, int] = {}
         for name, value in node.entries:
-            problems += self._read(name, value, values)
+            if name in first:
+                text = f"a second time; the first is in line {first[name]}: remove one"
+                problems.append(Problem(value.place, value.key, text))
+            else:
+                first[name] = value.line
+                problems += self._read(name, value, values)
         if problems:
             raise ConfigurationError(problems)
         return self.make(values, node)
@@ -59,9 +65,6 @@ class Record(Generic[T]):
     def _read(self, name: str, node: Node, values: dict[str, Any]) -> Iterable[Problem]:
         if name not in self.fields:
             return [Problem(node.place, node.key, f"unknown key; {known_names(name, self.fields)}")]
-        if name in values:
-            return [Problem(node.place, node.key, "a second time in the same place; remove one")]
-        values[name] = None
         if node.kind == "nothing":
             return [Problem(node.place, node.key, "has no value; give it one, or remove the key for the default")]
         try:

@@ -50,7 +50,7 @@ class Daemon:
     def load(self) -> None:
         """Serve the models of the drops; what is wrong with one goes to the log."""
         drops, problems = read_drops(self._settings.models)
-        problems = [*problems, *self._registry.apply(drops)]
+        problems = [*problems, *self._registry.apply(drops, problems)]
         for key in self._settings.without_effect:
             self.log.warn("{key}: has no effect in this release", key=key)
         for drop in drops:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from vwserve.configuration import Node, load
 from vwserve.configuration.schema import Duration, Integer, Items, Number, Record, Size, flag, path
 from vwserve.configuration.units import format_size
 from vwserve.daemon.endpoints import Endpoint, endpoint
-from vwserve.errors import ConfigurationError, Problem
+from vwserve.errors import ConfigurationError, Place, Problem
 from vwserve.guard.limits import Limits
 from vwserve.learner import Bounds
 from vwserve.model.drop import model_name
@@ -28,7 +28,7 @@ class Listen:
     endpoint: str
     model: str | None = None
     saves: bool = True
-    place: str = field(default="", compare=False)
+    place: Place = field(default=Place(Path()), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _settings(values: dict[str, Any], node: Node) -> Settings:
         raise ConfigurationError(problems)
     folder = node.file.parent
     return Settings(
-        listen=tuple(each.listen for each in listened) or (DEFAULT_LISTEN,),
+        listen=tuple(each.listen for each in listened) or (replace(DEFAULT_LISTEN, place=Place(node.file)),),
         models=values.get("models", folder / "models.d"),
         plugins=values.get("plugins"),
         state=values.get("state", folder / "state"),
@@ -112,8 +112,8 @@ def _settings(values: dict[str, Any], node: Node) -> Settings:
     )
 
 
-def _opened_twice(places: list[tuple[str, str, Endpoint]]) -> Iterator[Problem]:
-    first: dict[tuple[object, ...], str] = {}
+def _opened_twice(places: list[tuple[Place, str, Endpoint]]) -> Iterator[Problem]:
+    first: dict[tuple[object, ...], Place] = {}
     for place, key, each in places:
         if each.identity in first and ("port", "0") not in each.identity:
             yield Problem(place, key, f"the same endpoint as in {first[each.identity]}; give it another")
@@ -141,7 +141,6 @@ SETTINGS: Record[Settings] = Record(
                 "connections": Size(1, 1_000_000),
                 "idle": Duration(0.1, 365 * _DAY_S),
                 "request_bytes": Size(64, 1 << 30),
-                "unread_bytes": Size(1, 1 << 30),
                 "importance": Number(1e-6, 1e30),
                 "magnitude": Number(1.0, 1e30),
             },

@@ -27,7 +27,7 @@ from vwserve.configuration.schema import (
     path,
     text,
 )
-from vwserve.errors import ConfigurationError, Problem
+from vwserve.errors import ConfigurationError, Place, Problem
 
 WITHOUT_EFFECT = ("transforms", "snapshot", "journal", "guard")
 
@@ -57,8 +57,7 @@ class ModelDrop:
 
     def problem(self, key: str, text: str) -> Problem:
         """What was found wrong later, at the line of `key`; of the file, where it does not have that key."""
-        line = self.lines.get(key)
-        return Problem(f"{self.path}:{line}" if line else str(self.path), key, text)
+        return Problem(Place(self.path, self.lines.get(key)), key, text)
 
 
 def _arguments(node: Node) -> str:
@@ -134,11 +133,11 @@ _transform = Variants(
 
 def _drop(values: dict[str, Any], node: Node) -> ModelDrop:
     if not node.entries:
-        raise ConfigurationError([Problem(str(node.file), "", "is empty; a model needs at least 'vw: ARGUMENTS'")])
+        raise ConfigurationError([Problem(Place(node.file), "", "is empty; a model needs at least 'vw: ARGUMENTS'")])
     name = values.get("model", node.file.stem)
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
-            [Problem(str(node.file), "model", f"the file's name {name!r} is not {_NAMING}; name it with 'model:'")]
+            [Problem(Place(node.file), "model", f"the file's name {name!r} is not {_NAMING}; name it with 'model:'")]
         )
     vw, learn, initial = values.get("vw", ""), values.get("learn", True), values.get("initial")
     return ModelDrop(
@@ -186,7 +185,7 @@ def read_drops(folder: Path) -> tuple[list[ModelDrop], list[Problem]]:
         files = sorted(file for file in folder.iterdir() if _is_drop(file))
     except OSError as error:
         text = f"cannot read the folder of models: {error.strerror}; create it, or name another under 'models:'"
-        return [], [Problem(str(folder), "", text)]
+        return [], [Problem(Place(folder), "", text)]
     drops: dict[str, ModelDrop] = {}
     problems: list[Problem] = []
     for file in files:

@@ -1,0 +1,148 @@
+"""The registry: servables by name, kept equal to their drops."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from vwserve.errors import ModelError
+from vwserve.learner import Bounds
+from vwserve.model.drop import read_drops
+from vwserve.model.registry import Registry
+from vwserve.model.servable import Servable
+
+
+class Folder:
+    """A folder of drops and the registry that follows it."""
+
+    def __init__(self, root: Path) -> None:
+        self.path = root / "models.d"
+        self.path.mkdir()
+        self.registry = Registry(Bounds(), root / "state")
+
+    def drop(self, **arguments: str) -> None:
+        """Write a drop a keyword, with these VW arguments, and apply."""
+        for name, text in arguments.items():
+            (self.path / f"{name}.yaml").write_text(f"vw: {text}\n")
+        self.apply()
+
+    def apply(self) -> list[str]:
+        """Follow the folder, and return what was wrong, in words."""
+        drops, problems = read_drops(self.path)
+        return list(map(str, [*problems, *self.registry.apply(drops, problems)]))
+
+    def model(self, name: str) -> Servable:
+        """A model that must be there."""
+        model = self.registry.get(name)
+        assert model is not None
+        return model
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterable[Folder]:
+    folder = Folder(tmp_path)
+    yield folder
+    folder.registry.close()
+
+
+def test_serves_what_is_dropped_and_nothing_else(folder: Folder) -> None:
+    folder.drop(b="-b 10", a="-b 10")
+    assert folder.registry.names() == ["a", "b"]
+    (folder.path / "a.yaml").unlink()
+    folder.apply()
+    assert folder.registry.names() == ["b"]
+    assert folder.registry.get("a") is None
+
+
+def test_a_drop_that_did_not_change_keeps_what_it_learned(folder: Folder) -> None:
+    folder.drop(a="-b 10")
+    model = folder.model("a")
+    (folder.path / "a.yaml").write_text("# a comment\nvw: -b 10\n")
+    folder.apply()
+    assert folder.model("a") is model
+
+
+def test_a_changed_drop_is_a_new_version(folder: Folder) -> None:
+    folder.drop(a="-b 10")
+    model = folder.model("a")
+    folder.drop(a="-b 11")
+    assert folder.model("a") is not model
+    assert folder.model("a").statistics()["version"] == 2
+
+
+def test_arguments_that_vw_refuses_leave_what_runs(folder: Folder) -> None:
+    folder.drop(a="-b 10")
+    model = folder.model("a")
+    (folder.path / "a.yaml").write_text("vw: --no_such_option\n")
+    (problem,) = folder.apply()
+    assert "a.yaml:1: vw: " in problem
+    assert folder.model("a") is model
+
+
+def test_a_drop_that_cannot_be_read_leaves_what_runs(folder: Folder) -> None:
+    folder.drop(a="-b 10", b="-b 10")
+    model = folder.model("a")
+    (folder.path / "a.yaml").write_text("vw: [\n")
+    (problem,) = folder.apply()
+    assert "a.yaml:" in problem
+    assert folder.model("a") is model
+    assert folder.registry.names() == ["a", "b"]
+
+
+def test_a_bad_drop_that_never_ran_serves_nothing(folder: Folder) -> None:
+    folder.drop(good="-b 10", bad="--no_such_option")
+    assert folder.registry.names() == ["good"]
+
+
+def test_a_changed_initial_model_is_a_new_version(folder: Folder, tmp_path: Path) -> None:
+    folder.drop(seed="-b 10")
+    folder.model("seed").save(tmp_path / "seed.vw")
+    (folder.path / "a.yaml").write_text(f"vw: -b 10\ninitial: {tmp_path / 'seed.vw'}\n")
+    folder.apply()
+    before = folder.model("a")
+    folder.model("seed").learn(["1 |u a"])
+    folder.model("seed").save(tmp_path / "seed.vw")
+    folder.apply()
+    assert folder.model("a") is not before
+    assert folder.model("a").predict(["|u a"]) == folder.model("seed").predict(["|u a"])
+
+
+def test_other_bounds_hold_for_all_models_without_a_new_version(folder: Folder, tmp_path: Path) -> None:
+    folder.drop(a="-b 10")
+    folder.registry.configure(Bounds(magnitude=10.0), tmp_path)
+    assert folder.model("a").predict(["|u a:50"])[0].startswith("!error bad-example")
+    assert folder.model("a").statistics()["version"] == 1
+
+
+def test_the_only_model_is_known_as_such(folder: Folder) -> None:
+    known = [folder.registry.only]
+    for name in ("a", "b"):
+        folder.drop(**{name: "-b 10"})
+        known.append(folder.registry.only)
+    assert known == [None, "a", None]
+
+
+@pytest.mark.parametrize(
+    ("export", "file"),
+    [("", "a.vw"), ("b.vw", "b.vw"), ("../../etc/passwd", "passwd"), ("/etc/b", "b"), ("x/y/", "y")],
+)
+def test_an_export_stays_among_the_exports(folder: Folder, tmp_path: Path, export: str, file: str) -> None:
+    folder.drop(a="-b 10")
+    assert folder.registry.export("a", export) == tmp_path / "state" / "a" / "exports" / file
+    assert [each.name for each in (tmp_path / "state" / "a" / "exports").iterdir()] == [file]
+
+
+@pytest.mark.parametrize("export", ["..", "/", "x/..", "a\0b"])
+def test_an_export_without_a_file_name_is_refused(folder: Folder, export: str) -> None:
+    folder.drop(a="-b 10")
+    with pytest.raises(ModelError, match="name of a file"):
+        folder.registry.export("a", export)
+
+
+def test_an_export_of_no_model_or_to_nowhere_is_an_error(folder: Folder, tmp_path: Path) -> None:
+    folder.drop(a="-b 10")
+    with pytest.raises(ModelError, match="no model is called 'b'"):
+        folder.registry.export("b", "x.vw")
+    (tmp_path / "state").write_text("a file where the folder should be")
+    with pytest.raises(ModelError, match="cannot write"):
+        folder.registry.export("a", "x.vw")
