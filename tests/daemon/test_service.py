@@ -1,0 +1,204 @@
+"""The daemon as a whole, on a reactor in memory: start, reload, stop."""
+
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
+
+from vwserve.daemon.service import Daemon
+from vwserve.daemon.settings import read_settings
+from vwserve.errors import ConfigurationError
+
+
+class Ran:
+    """A daemon on a reactor in memory, its configuration in a folder, and what it logged."""
+
+    def __init__(self, folder: Path, logged: list[str]) -> None:
+        self.logged = logged
+        self.folder = folder
+        self.reactor = MemoryReactorClock()
+        (folder / "models.d").mkdir()
+        self.drop("ctr", "--loss_function logistic --link logistic -b 10")
+        self.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]")
+        self.daemon = Daemon(self.reactor, lambda: read_settings(folder / "vwserve.yaml"))
+
+    def configure(self, text: str) -> None:
+        """Write the configuration."""
+        (self.folder / "vwserve.yaml").write_text(text + "\n")
+
+    def drop(self, name: str, arguments: str) -> None:
+        """Write a drop."""
+        (self.folder / "models.d" / f"{name}.yaml").write_text(f"vw: {arguments}\n")
+
+    def start(self) -> None:
+        """Load and listen."""
+        self.daemon.load()
+        finish(self.daemon.listen())
+
+    def ports(self) -> list[int]:
+        """The ports that were opened, in the order in which they were."""
+        return [server[0] for server in self.reactor.tcpServers]
+
+    def ask(self, text: bytes, listener: int = 0) -> bytes:
+        """What a new client is answered."""
+        return self.connect(listener).ask(text)
+
+    def connect(self, listener: int = 0) -> "Client":
+        """A new client of a listener."""
+        protocol = self.reactor.tcpServers[listener][1].buildProtocol(IPv4Address("TCP", "127.0.0.1", 50000))
+        assert protocol is not None
+        return Client(protocol)
+
+
+class Client:
+    """A connection without a socket."""
+
+    def __init__(self, protocol: IProtocol) -> None:
+        self.protocol = protocol
+        self.transport = StringTransport()
+        protocol.makeConnection(self.transport)
+
+    def ask(self, text: bytes) -> bytes:
+        """What is answered to `text`."""
+        self.transport.clear()
+        self.protocol.dataReceived(text)
+        answer: bytes = self.transport.value()
+        return answer
+
+
+def finish(coroutine: Coroutine[Deferred[Any], Any, None]) -> None:
+    """Run to the end what needs no time, and raise what it raises."""
+    results: list[object] = []
+    Deferred.fromCoroutine(coroutine).addBoth(results.append)
+    assert results, "it waits for something"
+    error = getattr(results[0], "value", None)
+    if isinstance(error, BaseException):
+        raise error
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    lines: list[str] = []
+
+    @implementer(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        lines.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    yield lines
+    globalLogPublisher.removeObserver(observe)
+
+
+@pytest.fixture
+def ran(tmp_path: Path, logged: list[str]) -> Ran:
+    return Ran(tmp_path, logged)
+
+
+def test_listens_and_answers(ran: Ran) -> None:
+    ran.start()
+    assert ran.ports() == [1001]
+    assert ran.ask(b"|u a\n") == b"0.500000\n"
+    assert ran.daemon.addresses == ["tcp:1001:interface=127.0.0.1"]
+
+
+def test_serves_the_good_models_beside_a_bad_one(ran: Ran) -> None:
+    ran.drop("bad", "--no_such_option")
+    ran.start()
+    assert ran.ask(b"!models\n") == b"ctr\n"
+    assert any("bad.yaml:1: vw: unknown VW option '--no_such_option'" in line for line in ran.logged)
+
+
+def test_says_which_listener_has_no_model(ran: Ran) -> None:
+    ran.configure("listen: [{endpoint: 'tcp:1001', model: crt}]")
+    ran.daemon = Daemon(ran.reactor, lambda: read_settings(ran.folder / "vwserve.yaml"))
+    ran.start()
+    assert any("no model is called 'crt'" in line for line in ran.logged)
+    assert ran.ask(b"|u a\n").startswith(b"!error no-model ")
+
+
+def test_a_port_in_use_is_an_error_with_its_place(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_use(*_: object, **__: object) -> None:
+        raise OSError("Address already in use")
+
+    monkeypatch.setattr(ran.reactor, "listenTCP", in_use)
+    with pytest.raises(ConfigurationError, match=r"vwserve\.yaml:1: .*tcp:1001.*Address already in use"):
+        ran.start()
+
+
+def test_reload_adds_and_removes_models_and_keeps_what_others_learned(ran: Ran) -> None:
+    ran.drop("old", "-b 10")
+    ran.start()
+    ran.ask(b"1 |u a\n" * 50)
+    before = ran.ask(b"|u a\n")
+    ran.drop("new", "-b 10")
+    (ran.folder / "models.d" / "old.yaml").unlink()
+    finish(ran.daemon.reload())
+    assert ran.ask(b"!models\n") == b"ctr new\n"
+    assert ran.ask(b"|u a\n") == before
+
+
+def test_reload_opens_changes_and_closes_listeners(ran: Ran) -> None:
+    ran.drop("cvr", "-b 10")
+    ran.start()
+    ran.configure(
+        "listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: cvr}, {endpoint: 'tcp:1002', model: ctr}]"
+    )
+    finish(ran.daemon.reload())
+    assert ran.ports() == [1001, 1002]
+    assert [ran.ask(b"|u a\n", 0), ran.ask(b"|u a\n", 1)] == [b"0\n", b"0.500000\n"]
+    ran.configure("listen: [{endpoint: 'tcp:1002', model: ctr}]")
+    finish(ran.daemon.reload())
+    assert ran.daemon.addresses == ["tcp:1002"]
+
+
+def test_reload_holds_new_connections_and_all_models_to_other_limits(ran: Ran) -> None:
+    ran.start()
+    ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1'}]\nlimits: {line_bytes: 1KiB, magnitude: 10}")
+    finish(ran.daemon.reload())
+    assert ran.ask(b"|u a:50\n").startswith(b"!error bad-example ")
+    assert ran.ask(b"|u " + b"a" * 2000 + b"\n").startswith(b"!error too-long ")
+
+
+def test_a_wrong_configuration_changes_nothing(ran: Ran) -> None:
+    ran.start()
+    ran.configure("lisetn: []")
+    ran.drop("new", "-b 10")
+    finish(ran.daemon.reload())
+    assert ran.ask(b"!models\n") == b"ctr\n"
+    assert any("nothing was reloaded" in line for line in ran.logged)
+    assert any("vwserve.yaml:1: lisetn: unknown key" in line for line in ran.logged)
+
+
+def test_stop_answers_what_arrived_and_waits_for_the_clients(ran: Ran) -> None:
+    ran.start()
+    client = ran.connect()
+    assert client.ask(b"|u a\n|u b") == b"0.500000\n"
+    stopped: list[object] = []
+    Deferred.fromCoroutine(ran.daemon.stop()).addBoth(stopped.append)
+    assert not stopped
+    assert client.ask(b"|u c\n") == b""
+    client.protocol.connectionLost(connectionDone)
+    assert stopped == [None]
+
+
+def test_stop_does_not_wait_for_ever(ran: Ran) -> None:
+    ran.start()
+    ran.connect()
+    stopped: list[object] = []
+    Deferred.fromCoroutine(ran.daemon.stop()).addBoth(stopped.append)
+    ran.reactor.advance(60.0)
+    assert ran.reactor.getDelayedCalls() == []
+
+
+def test_says_which_keys_have_no_effect_yet(ran: Ran) -> None:
+    (ran.folder / "models.d" / "ctr.yaml").write_text("vw: -b 10\nsnapshot: {every: 5m}\n")
+    ran.start()
+    assert any("ctr.yaml: snapshot has no effect in this release" in line for line in ran.logged)
