@@ -64,10 +64,17 @@ def _configuration(named: Path | None) -> tuple[Callable[[], Settings], bool]:
     """How to read the settings, and whether they are the demonstration's, which keeps its state here."""
     from vwserve.daemon.settings import read_settings
 
+    file, demonstration = configuration_file(named)
+    if not demonstration:
+        return partial(read_settings, file), False
+    return lambda: replace(read_settings(file), state=Path("state").absolute()), True
+
+
+def configuration_file(named: Path | None) -> tuple[Path, bool]:
+    """The configuration named, else the one here, else the demonstration; and whether it is the demonstration."""
     if named is not None or _HERE.exists():
-        return partial(read_settings, named or _HERE), False
-    demonstration = Path(str(files("vwserve") / "demo" / "vwserve.yaml"))
-    return lambda: replace(read_settings(demonstration), state=Path("state").absolute()), True
+        return named or _HERE, False
+    return Path(str(files("vwserve") / "demo" / "vwserve.yaml")), True
 
 
 def _run(reactor: Any, daemon: Daemon, try_it: bool) -> Sequence[VwserveError]:

@@ -28,7 +28,7 @@ _SCALARS = frozenset({"text", "number", "flag"})
 def known_names(wrong: str, known: Collection[str]) -> str:
     """What to say after an unknown name: the nearest known one, else all of them."""
     near = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Items(Generic[T]):
         if node.kind != "list":
             raise node.error(f"expects a list{self.example and f', like {self.example}'}, not {node}")
         if len(node.items) < self.least:
-            raise node.error(f"expects at least {self.least} in the list; remove the key for the default")
+            raise node.error(f"expects a list of at least {self.least}; it has {len(node.items)}")
         values: list[T] = []
         problems: list[Problem] = []
         for item in node.items:

@@ -1,0 +1,127 @@
+"""`vwserve check`: says what is wrong with a configuration before the daemon meets it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vwserve.cli.serve import configuration_file
+from vwserve.errors import ConfigurationError, Problem, VwserveError
+
+if TYPE_CHECKING:
+    from vwserve.daemon.settings import Settings
+    from vwserve.learner import Bounds
+    from vwserve.model.drop import ModelDrop
+
+NAME = "check"
+HELP = "validate a configuration and its models"
+EXAMPLE = "vwserve check conf/models.d/ctr.yaml"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument(
+        "-c",
+        "--configuration",
+        metavar="FILE",
+        type=Path,
+        help="the configuration; without it and without models, the one that `vwserve serve` would take",
+    )
+    parser.add_argument(
+        "drops",
+        metavar="DROP.yaml",
+        nargs="*",
+        type=Path,
+        help="models to check; without any, all those of the configuration",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Report on each file: one line of what it describes, or one line for each problem on stderr and exit status 1."""
+    file = arguments.configuration
+    if file is None and not arguments.drops:
+        file, _ = configuration_file(None)
+    problems = sorted(_problems(file, arguments.drops), key=lambda each: (each.place.file, each.place.line or 0))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _problems(file: Path | None, named: Sequence[Path]) -> Iterator[Problem]:
+    from vwserve.learner import Bounds
+    from vwserve.model.drop import read_drops
+
+    if file is None:
+        yield from _models(named, Bounds())
+        return
+    try:
+        settings = _settings(file)
+    except ConfigurationError as error:
+        yield from error.problems
+        # Without the settings it is not known which limits hold and where the models are, but these were asked for.
+        yield from _models(named, Bounds())
+        return
+    bounds = settings.limits.bounds
+    if named:
+        yield from _models(named, bounds)
+        return
+    drops, problems = read_drops(settings.models)
+    yield from problems
+    for drop in drops:
+        yield from _model(drop, bounds)
+    # A file that is wrong may yet be meant to describe the model; who mends it, mends the listener.
+    names = {drop.name for drop in drops} | {problem.place.file.stem for problem in problems}
+    yield from _listeners(settings, names)
+
+
+def _settings(file: Path) -> Settings:
+    from vwserve.daemon.settings import read_settings
+
+    settings = read_settings(file)
+    listeners = ", ".join(listen.endpoint for listen in settings.listen)
+    print(f"{file}: listens on {listeners}; models in {settings.models}{_ineffective(settings.without_effect)}")
+    return settings
+
+
+def _models(files: Iterable[Path], bounds: Bounds) -> Iterator[Problem]:
+    from vwserve.model.drop import read_drop
+
+    for file in files:
+        try:
+            drop = read_drop(file)
+        except ConfigurationError as error:
+            yield from error.problems
+        else:
+            yield from _model(drop, bounds)
+
+
+def _model(drop: ModelDrop, bounds: Bounds) -> Iterator[Problem]:
+    """Build the model: only VW knows all that is wrong with its arguments."""
+    from vwserve.model.registry import build, fault
+
+    try:
+        servable = build(drop, bounds)
+    except VwserveError as error:
+        yield fault(drop, error)
+        return
+    print(f"{drop.path}: model {drop.name}: {servable.summary}{_ineffective(drop.without_effect)}")
+    servable.close()
+
+
+def _listeners(settings: Settings, names: Iterable[str]) -> Iterator[Problem]:
+    from vwserve.configuration.schema import known_names
+
+    known = sorted(names)
+    for index, listen in enumerate(settings.listen):
+        if listen.model is not None and listen.model not in known:
+            text = (
+                f"no file in {settings.models} describes a model {listen.model!r}; {known_names(listen.model, known)}"
+            )
+            yield Problem(listen.place, f"listen[{index}].model", text)
+
+
+def _ineffective(keys: Sequence[str]) -> str:
+    return f"; without effect in this release: {', '.join(keys)}" if keys else ""
