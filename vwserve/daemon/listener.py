@@ -60,7 +60,7 @@ class Connections:
 
     def add(self, session: Session) -> LineProtocol:
         """A protocol for a new connection."""
-        protocol = LineProtocol(session, self._clock.seconds, self._forget)
+        protocol = LineProtocol(session, self._clock, self._forget)
         self._open.add(protocol)
         self._refusing = False
         return protocol

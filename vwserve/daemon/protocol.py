@@ -5,6 +5,9 @@ does not read fills the transport's buffer; beyond 64 KiB Twisted pauses us, we 
 rest of what was read waits in the session. So a connection holds no more than one read, one unfinished request and one
 chunk of answers beyond the transport's own 64 KiB, whatever the client does.
 
+Who waits for whom: one turn of the reactor answers at most TURN_CHUNKS chunks of one connection. A read of many tiny
+lines takes several turns, and the other connections have theirs between.
+
 How a connection ends: whoever is through first closes its own direction, and the other follows. A client that shuts
 down its sending side is answered to the end, then we close. When the daemon drains, we answer what was read and shut
 down our sending side; the client reads the end of the stream and closes. Closing both directions at once while bytes of
@@ -14,11 +17,19 @@ the client lie here unread would make the system reset the connection, and the c
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol as Interface
 from typing import cast
 
 from twisted.internet.abstract import FileDescriptor
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IPushProducer,
+    IReactorTime,
+    ITCPTransport,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -27,6 +38,9 @@ from zope.interface import implementer
 from vwserve.errors import RequestError
 from vwserve.wire import Session
 from vwserve.wire.addressing import error_line
+
+TURN_CHUNKS = 16
+"""The most chunks of one connection that are answered before the others have their turn: at 250 lines, some 10 ms."""
 
 
 class Stream(Interface):
@@ -59,14 +73,14 @@ class Stream(Interface):
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class LineProtocol(Protocol):
-    """One client; `clock` tells seconds, `gone` is called once when the connection is no more.
+    """One client; `gone` is called once when the connection is no more.
 
     `active_at` is when the client last sent something or read what it had left lying.
     """
 
     log = Logger()
 
-    def __init__(self, session: Session, clock: Callable[[], float], gone: Callable[[LineProtocol], None]) -> None:
+    def __init__(self, session: Session, clock: IReactorTime, gone: Callable[[LineProtocol], None]) -> None:
         self._session = session
         self._clock = clock
         self._gone = gone
@@ -75,8 +89,9 @@ class LineProtocol(Protocol):
         self._draining = False  # whatever the client sends now is not taken
         self._closing = False
         self._released = False  # our side is closed
+        self._next_turn: IDelayedCall | None = None
         self._flush: Callable[[], object] | None = None
-        self.active_at = clock()
+        self.active_at = clock.seconds()
 
     def connectionMade(self) -> None:
         """Let the transport throttle us, and send each answer at once."""
@@ -91,7 +106,7 @@ class LineProtocol(Protocol):
         """Answer what arrived, unless the daemon is going down."""
         if self._draining or self._closing:
             return
-        self.active_at = self._clock()
+        self.active_at = self._clock.seconds()
         self._session.receive(data)
         self._answer()
 
@@ -109,6 +124,8 @@ class LineProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the client; a request that it had not finished is dropped."""
         self._closing = True
+        if self._next_turn is not None:
+            self._next_turn.cancel()
         self._gone(self)
 
     def pauseProducing(self) -> None:
@@ -119,10 +136,8 @@ class LineProtocol(Protocol):
     def resumeProducing(self) -> None:
         """The client reads again."""
         self._paused = False
-        self.active_at = self._clock()
-        self._answer()
-        if not self._paused and not self._ended and not self._closing:
-            self._stream.resumeProducing()
+        self.active_at = self._clock.seconds()
+        self._go_on()
 
     def stopProducing(self) -> None:
         """The connection is going away; connectionLost follows."""
@@ -160,7 +175,16 @@ class LineProtocol(Protocol):
         return transport if isinstance(transport, FileDescriptor) else None
 
     def _held(self) -> bool:
-        return self._paused or self._closing
+        return self._paused or self._closing or self._next_turn is not None
+
+    def _go_on(self) -> None:
+        self._answer()
+        if not self._held() and not self._ended:
+            self._stream.resumeProducing()
+
+    def _take_turn(self) -> None:
+        self._next_turn = None
+        self._go_on()
 
     def _answer(self) -> None:
         """Answer as much of what was received as the client reads; once that is all, finish what is to be finished."""
@@ -168,7 +192,7 @@ class LineProtocol(Protocol):
             return
         wrote = False
         try:
-            for text in self._session.answers():
+            for text in islice(self._session.answers(), TURN_CHUNKS):
                 self._stream.write(text)
                 wrote = True
                 if self._held():
@@ -180,7 +204,10 @@ class LineProtocol(Protocol):
             return
         if wrote and self._flush is not None:
             self._flush()
-        if self._ended:
+        if not self._session.idle:
+            self._stream.pauseProducing()
+            self._next_turn = self._clock.callLater(0, self._take_turn)
+        elif self._ended:
             self._close()
         elif self._draining:
             self._end_stream()

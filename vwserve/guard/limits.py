@@ -14,5 +14,5 @@ class Limits:
     line_bytes: int = 1 << 20
     connections: int = 1024
     idle_s: float = 3600.0
-    request_bytes: int = 16 << 20
+    request_bytes: int = 1 << 20
     bounds: Bounds = field(default_factory=Bounds)

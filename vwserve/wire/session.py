@@ -22,6 +22,7 @@ from vwserve.wire.queries import answer_query
 from vwserve.wire.requests import Batch, opens_batch, parse_address, parse_batch, parse_save
 
 _OWN: Names = ()  # the listener's own model, which plain lines go to
+_LINE_COST_BYTES = 64  # what a held line costs beside its text, in memory and, roughly, in time
 
 
 @dataclass(slots=True)
@@ -90,6 +91,11 @@ class Session:
         if self._ended and self._group is not None:
             self._close_group()
             yield self._taken()
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was received is answered, as far as it is whole requests."""
+        return not self._framer.chunks and not (self._ended and self._group is not None)
 
     # -- chunks ----------------------------------------------------------------------------------------------------
 
@@ -194,7 +200,7 @@ class Session:
         if group.error is not None:
             return
         # Each candidate of a batch becomes a line with the features that all share.
-        group.held_bytes += len(line) + 1 + (len(group.batch.shared) if group.batch else 0)
+        group.held_bytes += len(line) + _LINE_COST_BYTES + (len(group.batch.shared) if group.batch else 0)
         if group.held_bytes > self._request_bytes:
             group.spoil(RequestError("too-long", f"the request is longer than {self._request_bytes} bytes"))
         else:
