@@ -12,6 +12,7 @@ does not match are looked at one by one by `fault`, which is slower, knows every
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import Enum
 
 import re2
@@ -47,29 +48,18 @@ class Grammar:
         features = _features(magnitude)
         tag = rb"(?:'" + _TAG + rb" *|" + _BARE_TAG + rb")?"
         mixed = rb" *(?:" + form.ordinary + rb" +)" + (b"" if form.required else b"?") + tag + features
-        self._shapes = [(Shape.MIXED, _automaton(mixed))]
+        forms = {Shape.MIXED: mixed}
         if not form.required:
             labelled = rb" *" + form.plain + rb" +" + features
-            self._shapes = [
-                (Shape.UNLABELLED, _automaton(features)),
-                (Shape.LABELLED, _automaton(labelled)),
-                *self._shapes,
-            ]
-        self._latest = self._shapes[0]
+            forms = {Shape.UNLABELLED: features, Shape.LABELLED: labelled, **forms}
+        self._shapes = tuple(forms)
+        self._automaton = _automaton(forms.values())
         self._observed = re.compile(rb" *(?:" + form.observed + rb")(?=[ |])")
 
     def shape(self, block: bytes) -> Shape | None:
         """The shape of a block of whole lines, None where not every line of it is an ordinary example."""
-        # Traffic rarely changes its shape from one block to the next.
-        shape, automaton = self._latest
-        if shape is not Shape.MIXED and automaton.fullmatch(block):
-            return shape
-        for candidate in self._shapes:
-            shape, automaton = candidate
-            if candidate is not self._latest and automaton.fullmatch(block):
-                self._latest = candidate
-                return shape
-        return None
+        matched = self._automaton.Match(block)
+        return self._shapes[min(matched)] if matched else None
 
     def observed(self, block: bytes) -> list[bool]:
         """For each line of a block of examples, whether its label teaches something."""
@@ -134,10 +124,15 @@ def _features(magnitude: float) -> bytes:
     return rb"(?:" + inner + rb")*" + head + some + _GAP + rb"*\n"
 
 
-def _automaton(line: bytes) -> re2._Regexp[bytes]:
+def _automaton(lines: Iterable[bytes]) -> re2.Set:
+    """What tells in one pass which of these forms all lines of a block have."""
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.never_capture = True
     options.log_errors = False
     options.max_mem = 64 << 20
-    return re2.compile(rb"(?:" + line + rb")+", options)
+    automaton = re2.Set.FullMatchSet(options)
+    for line in lines:
+        automaton.Add(rb"(?:" + line + rb")+")
+    automaton.Compile()
+    return automaton
