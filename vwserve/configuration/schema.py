@@ -141,7 +141,7 @@ def text(node: Node) -> str:
     """A text of printable characters; what YAML takes for a number or a flag must be quoted, as in YAML itself."""
     if node.kind in ("number", "flag"):
         what = "a number" if node.kind == "number" else "true or false"
-        raise node.error(f"{node.text} is {what} in YAML; a text is expected here: write '{node.text}' in quotes")
+        raise node.error(f"expects a text, and {node} is {what} in YAML; put it in quotes if it is meant as text")
     if node.kind != "text":
         raise node.error(f"expects a text, not {node}")
     value = node.text.strip()

@@ -59,10 +59,7 @@ def format_duration(seconds: float) -> str:
 
 def format_size(size: int) -> str:
     """The shortest size that `parse_size` reads as `size`."""
-    return _format(
-        Fraction(size),
-        {unit: factor for unit, factor in SIZES.items() if not unit.endswith("B") or factor.numerator & 1023 == 0},
-    )
+    return _format(Fraction(size), SIZES)
 
 
 def _split(text: str, kind: str, examples: str) -> tuple[Fraction, str]:
@@ -83,5 +80,6 @@ def _factor(text: str, unit: str, factors: Mapping[str, Fraction]) -> Fraction:
 
 
 def _format(quantity: Fraction, factors: Mapping[str, Fraction]) -> str:
-    whole = [f"{quantity / factor}{unit}" for unit, factor in factors.items() if (quantity / factor).denominator == 1]
-    return min(whole, key=len)
+    whole = [(quantity / factor, factor, unit) for unit, factor in factors.items()]
+    texts = [(f"{number}{unit}", factor) for number, factor, unit in whole if number.denominator == 1]
+    return min(texts, key=lambda pair: (len(pair[0]), -pair[1]))[0]
