@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Mapping
 
 from vwserve.errors import RequestError
 from vwserve.wire.addressing import error_line, unknown_model
@@ -15,6 +16,12 @@ HELP = (
     "named models; @MODEL batch [SHARED FEATURES], candidates on the lines that follow, a blank line; "
     "queries: !ping !models !stats MODEL !help"
 )
+
+_WITHOUT_ARGUMENT: Mapping[str, Callable[[Models], str]] = {
+    "!ping": lambda _: "pong",
+    "!models": lambda models: " ".join(models.names()),
+    "!help": lambda _: HELP,
+}
 
 
 def answer_query(line: bytes, models: Models) -> bytes:
@@ -29,15 +36,11 @@ def answer_query(line: bytes, models: Models) -> bytes:
 def _answer(query: str, argument: str, models: Models) -> str:
     if query == "!stats":
         return _statistics(argument, models)
+    if query not in _WITHOUT_ARGUMENT:
+        raise RequestError("bad-request", f"unknown query {shown(query)}; !help lists them")
     if argument:
-        raise RequestError("bad-request", f"{shown(query)} takes no argument")
-    if query == "!ping":
-        return "pong"
-    if query == "!models":
-        return " ".join(models.names())
-    if query == "!help":
-        return HELP
-    raise RequestError("bad-request", f"unknown query {shown(query)}; !help lists them")
+        raise RequestError("bad-request", f"{query} takes no argument")
+    return _WITHOUT_ARGUMENT[query](models)
 
 
 def _statistics(name: str, models: Models) -> str:
