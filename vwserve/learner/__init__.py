@@ -4,6 +4,7 @@ This is the only layer that knows VW; `binding` is the only module that imports 
 """
 
 from vwserve.learner.bounds import Bounds
-from vwserve.learner.learner import Learner, Reply, Tally
+from vwserve.learner.learner import Learner, Reply
+from vwserve.learner.tally import Tally
 
 __all__ = ["Bounds", "Learner", "Reply", "Tally"]

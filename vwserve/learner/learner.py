@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import compress, groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +23,7 @@ from vwserve.learner.labels import label_form
 from vwserve.learner.options import bits_of, classes_of, expansion_of, scale_of
 from vwserve.learner.scalars import format_scalars
 from vwserve.learner.sink import PredictionSink
+from vwserve.learner.tally import Tally
 
 _ERROR = b"!error "
 
@@ -38,21 +38,6 @@ class Reply(NamedTuple):
     def refused(self) -> bool:
         """Whether the text is an error."""
         return self.text.startswith(_ERROR)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a learner has done: requests served, learned and refused, and `weight`, the importance of labelled ones.
-
-    `scores` and `labels` pair the predictions of a simple learner with their labels; whoever reads them clears them.
-    """
-
-    examples: int = 0
-    learned: int = 0
-    refused: int = 0
-    weight: float = 0.0
-    scores: list[float] = field(default_factory=list)
-    labels: list[float] = field(default_factory=list)
 
 
 class Learner:
@@ -165,14 +150,12 @@ class Learner:
         if shape is Shape.LABELLED:
             self._count_labelled(len(scalars), float(len(scalars)), learn)
             if self._sink is None:
-                self.tally.scores += scalars
-                self.tally.labels += labels
+                self.tally.pair(scalars, labels)
         elif shape is Shape.MIXED:
             observed = self._grammar.observed(block)
             self._count_labelled(sum(observed), sum(compress(weights, observed)), learn)
             if self._sink is None:
-                self.tally.scores += compress(scalars, observed)
-                self.tally.labels += compress(labels, observed)
+                self.tally.pair(compress(scalars, observed), compress(labels, observed))
         if self._sink is not None:
             return self._sink.take()
         return _with_tags(format_scalars(scalars), block) if shape is Shape.MIXED else format_scalars(scalars)

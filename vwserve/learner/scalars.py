@@ -33,6 +33,8 @@ def format_scalar(value: float) -> bytes:
 
 def format_scalars(values: Sequence[float]) -> bytes:
     """Each single-precision prediction of `values` on a line of its own."""
+    if len(values) == 1:
+        return format_scalar(values[0]) + b"\n"
     if len(values) < _FEW:
         return b"".join([format_scalar(value) + b"\n" for value in values])
     exact = np.array(values, np.float64)

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
+
+_Floats = npt.NDArray[np.float64]
 
 _BINS = 8192
 _WIDEST = 16.0  # log-odds or raw score beyond which examples share the outermost bin
-_BUFFERED = 8192  # pairs that are gathered before they are counted
 
 
 class Progress:
@@ -25,26 +27,19 @@ class Progress:
 
     def __init__(self, scale: str) -> None:
         self._scale = scale
-        self._scores: list[float] = []
-        self._labels: list[float] = []
         self._binary = True
         self._negative_seen = False
         self._score_sum = 0.0
         self._counts = np.zeros((2, _BINS), np.int64)
 
     def add(self, scores: Sequence[float], labels: Sequence[float]) -> None:
-        """Take predictions and their labels, in the same order."""
-        if not self._binary:
-            return
-        self._scores += scores
-        self._labels += labels
-        if len(self._scores) >= _BUFFERED:
-            self._count()
+        """Take predictions and their labels, in the same order; a few thousand at once cost the least."""
+        if self._binary and scores:
+            self._count(np.array(scores), np.array(labels))
 
     @property
     def calibration(self) -> float | None:
         """Mean predicted probability over mean label (as 0 or 1); 1 is perfect, None is unknown."""
-        self._count()
         positives = int(self._counts[1].sum())
         if not self._binary or positives == 0:
             return None
@@ -57,7 +52,6 @@ class Progress:
     @property
     def auc(self) -> float | None:
         """The chance that a positive example scored higher than a negative one; None is unknown."""
-        self._count()
         negative, positive = self._counts.astype(np.float64)
         pairs = negative.sum() * positive.sum()
         if not self._binary or pairs == 0:
@@ -65,12 +59,7 @@ class Progress:
         below = np.cumsum(negative) - negative
         return float((positive * (below + negative / 2.0)).sum() / pairs)
 
-    def _count(self) -> None:
-        if not self._scores:
-            return
-        scores, labels = np.array(self._scores), np.array(self._labels)
-        self._scores.clear()
-        self._labels.clear()
+    def _count(self, scores: _Floats, labels: _Floats) -> None:
         positive = labels == 1.0
         negative = labels == -1.0
         self._negative_seen = self._negative_seen or bool(negative.any())

@@ -31,6 +31,7 @@ class Servable:
         self._learner = Learner(arguments, learn=learn, initial=initial, bounds=bounds)
         self._progress = Progress(self._learner.scale)
         self._tally = self._learner.tally
+        self._tally.observe = self._progress.add
 
     @property
     def multiline(self) -> bool:
@@ -70,7 +71,6 @@ class Servable:
             texts = [
                 reply.text + b" " + reply.tag if reply.tag and not reply.refused else reply.text for reply in replies
             ]
-        self._gather()
         return [text.decode("utf-8", "replace") for text in texts]
 
     def save(self, path: str | Path) -> None:
@@ -89,21 +89,15 @@ class Servable:
 
     def answer_ordinary(self, chunk: bytes) -> bytes | None:
         """Answer a chunk of single-line examples in VW's form; None, having done nothing, where a line is unusual."""
-        text = self._learner.answer_ordinary(chunk)
-        self._gather()
-        return text
+        return self._learner.answer_ordinary(chunk)
 
     def answer(self, chunk: bytes) -> bytes:
         """Answer a chunk of single-line examples in VW's form, by one error line each that is none."""
-        text = self._learner.answer(chunk)
-        self._gather()
-        return text
+        return self._learner.answer(chunk)
 
     def answer_each(self, lines: Sequence[bytes]) -> Sequence[Reply]:
         """Answer single-line examples one by one."""
-        replies = self._learner.answer_each(lines)
-        self._gather()
-        return replies
+        return self._learner.answer_each(lines)
 
     def answer_groups(self, groups: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
         """Answer multi-line examples, each in VW's form (several lines) or by one error line."""
@@ -119,6 +113,7 @@ class Servable:
 
     def statistics(self) -> Mapping[str, object]:
         """What `!stats` tells; None where a figure is not known."""
+        self._tally.flush()
         return {
             "model": self.name,
             "state": "ok",
@@ -136,12 +131,6 @@ class Servable:
             "journal": None,
             "version": self.version,
         }
-
-    def _gather(self) -> None:
-        if self._tally.scores:
-            self._progress.add(self._tally.scores, self._tally.labels)
-            self._tally.scores.clear()
-            self._tally.labels.clear()
 
 
 def _groups(lines: Iterable[bytes]) -> Iterable[list[bytes]]:
