@@ -13,6 +13,8 @@ ARGUMENTS = {
     "kind": "-b 10 --oaa 3",
     "chances": "-b 10 --oaa 3 --probabilities",
     "adf": "-b 10 --cb_explore_adf",
+    "adf2": "-b 10 --cb_explore_adf --epsilon 0.1",
+    "named": "-b 10 --oaa 2 --named_labels batch,other",
     "ldf": "-b 10 --csoaa_ldf mc",
 }
 
@@ -51,8 +53,8 @@ def make_models() -> Callable[..., Models]:
 
 @pytest.fixture
 def models(make_models: Callable[..., Models]) -> Models:
-    """One fresh model of each kind."""
-    return make_models(*ARGUMENTS)
+    """One fresh model of each kind of answer."""
+    return make_models("ctr", "cvr", "kind", "chances", "adf", "ldf")
 
 
 @pytest.fixture(scope="session")
