@@ -1,9 +1,8 @@
 """A connection: translates between Twisted's transport and a wire session, and nothing else.
 
-Who throttles whom: Twisted reads at most 64 KiB at once, and answers are made a chunk of lines at a time. A client that
-does not read fills the transport's buffer; beyond 64 KiB Twisted pauses us, we stop making answers and reading, and the
-rest of what was read waits in the session. So a connection holds no more than one read, one unfinished request and one
-chunk of answers beyond the transport's own 64 KiB, whatever the client does.
+Who throttles whom: Twisted reads at most 64 KiB at once. What the system does not take of the answers pauses us: we stop
+answering and reading until the client has read, and the rest of what was read waits in the session. So a connection
+holds no more than one read, one unfinished request and the answers of one turn, whatever the client does.
 
 Who waits for whom: one turn of the reactor answers at most TURN_CHUNKS chunks of one connection. A read of many tiny
 lines takes several turns, and the other connections have theirs between.
@@ -90,7 +89,7 @@ class LineProtocol(Protocol):
         self._closing = False
         self._released = False  # our side is closed
         self._next_turn: IDelayedCall | None = None
-        self._flush: Callable[[], object] | None = None
+        self._socket: FileDescriptor | None = None  # the transport where it is a socket itself; TLS wraps one
         self.active_at = clock.seconds()
 
     def connectionMade(self) -> None:
@@ -98,9 +97,9 @@ class LineProtocol(Protocol):
         self._stream.registerProducer(self, True)
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
-        if (descriptor := self._descriptor) is not None:
-            # Left to itself the reactor writes a turn later, which costs a lone request a third of its time.
-            self._flush = descriptor.doWrite
+        transport: object = self.transport
+        if isinstance(transport, FileDescriptor):
+            self._socket = transport
 
     def dataReceived(self, data: bytes) -> None:
         """Answer what arrived, unless the daemon is going down."""
@@ -168,12 +167,6 @@ class LineProtocol(Protocol):
     def _stream(self) -> Stream:
         return cast(Stream, self.transport)
 
-    @property
-    def _descriptor(self) -> FileDescriptor | None:
-        """The transport where it is a socket itself; TLS is none, it wraps one."""
-        transport: object = self.transport
-        return transport if isinstance(transport, FileDescriptor) else None
-
     def _held(self) -> bool:
         return self._paused or self._closing or self._next_turn is not None
 
@@ -190,20 +183,17 @@ class LineProtocol(Protocol):
         """Answer as much of what was received as the client reads; once that is all, finish what is to be finished."""
         if self._held():
             return
-        wrote = False
         try:
-            for text in islice(self._session.answers(), TURN_CHUNKS):
-                self._stream.write(text)
-                wrote = True
-                if self._held():
-                    return
+            text = b"".join(islice(self._session.answers(), TURN_CHUNKS))
         except Exception:
             self.log.failure("a fault of vwserve; closing the connection from {peer}", peer=self._stream.getPeer())
             self._stream.write(error_line(RequestError("internal", "a fault of vwserve; its log says more")))
             self._close()
             return
-        if wrote and self._flush is not None:
-            self._flush()
+        if text:
+            self._send(text)
+            if self._held():
+                return
         if not self._session.idle:
             self._stream.pauseProducing()
             self._next_turn = self._clock.callLater(0, self._take_turn)
@@ -212,8 +202,23 @@ class LineProtocol(Protocol):
         elif self._draining:
             self._end_stream()
 
+    def _send(self, text: bytes) -> None:
+        """Send at once what the system takes; as long as it does not take all, neither answer nor read.
+
+        Left to itself the reactor would write in its next turn, after two more system calls: a third of a lone
+        request's time.
+        """
+        if (descriptor := self._socket) is None:
+            self._stream.write(text)
+            return
+        sent = descriptor.writeSomeData(text)
+        if sent != len(text):
+            descriptor.write(text[sent:] if isinstance(sent, int) else text)  # the reactor finds out what is the matter
+            descriptor.producerPaused = True
+            self.pauseProducing()
+
     def _end_stream(self) -> None:
-        if (descriptor := self._descriptor) is None:
+        if (descriptor := self._socket) is None:
             self._close()  # TLS has a farewell of its own
             return
         descriptor.unregisterProducer()
