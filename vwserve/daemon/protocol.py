@@ -1,8 +1,8 @@
 """A connection: translates between Twisted's transport and a wire session, and nothing else.
 
-Who throttles whom: Twisted reads at most 64 KiB at once. What the system does not take of the answers pauses us: we stop
-answering and reading until the client has read, and the rest of what was read waits in the session. So a connection
-holds no more than one read, one unfinished request and the answers of one turn, whatever the client does.
+Who throttles whom: Twisted reads at most 64 KiB at once. What the system does not take of the answers pauses us: we
+stop answering and reading until the client has read, and the rest of what was read waits in the session. So a
+connection holds no more than one read, one unfinished request and the answers of one turn, whatever the client does.
 
 Who waits for whom: one turn of the reactor answers at most TURN_CHUNKS chunks of one connection. A read of many tiny
 lines takes several turns, and the other connections have theirs between.
