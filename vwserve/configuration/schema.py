@@ -27,7 +27,7 @@ _SCALARS = frozenset({"text", "number", "flag"})
 
 def known_names(wrong: str, known: Collection[str]) -> str:
     """What to say after an unknown name: the nearest known one, else all of them."""
-    near = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(wrong, known, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
 
 

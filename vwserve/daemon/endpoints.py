@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from OpenSSL import SSL, crypto
-from twisted.internet.endpoints import quoteStringArgument, serverFromString
+from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpointStringParser
 from twisted.plugin import getPlugins
 
 from vwserve.configuration import Node
+from vwserve.configuration.document import shown
 from vwserve.configuration.schema import known_names, text
 
 _LONGEST_SOCKET_PATH = 107  # bytes; sun_path in struct sockaddr_un has 108 with its NUL
@@ -26,6 +27,7 @@ _LONGEST_SOCKET_PATH = 107  # bytes; sun_path in struct sockaddr_un has 108 with
 # A backslash takes the next character literally, so it separates nothing.
 _PART = re.compile(r"(?:[^\\:]|\\.)*", re.DOTALL)
 _NAME = re.compile(r"((?:[^\\=]|\\.)*)=", re.DOTALL)
+_SPECIAL = re.compile(r"[\\:=]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -60,8 +62,10 @@ KINDS: dict[str, Kind] = {
         "ssl:26542:privateKey=key.pem:certKey=cert.pem",
         ("privateKey", "certKey", "extraCertChain", "dhParameters"),
     ),
+    "tls": Kind(("path", "port", "backlog", "interface"), ("path",), "tls:certificates:26542", ("path",)),
     "systemd": Kind(("domain", "index", "name"), ("domain",), "systemd:domain=INET:name=vwserve"),
 }
+_BUILT_IN = ("tcp", "unix", "ssl")  # Twisted finds all others among its plugins
 _NUMBERS = {"port": 65_535, "backlog": 65_535, "index": 1023}
 _OCTAL = re.compile(r"[0-7]{1,4}")
 
@@ -78,11 +82,11 @@ def endpoint(node: Node) -> Endpoint:
     """Read an endpoint string; raises ConfigurationError with what is wrong with it."""
     description = text(node)
     kind, *parts = _split(node, description)
+    known = [*_BUILT_IN, *_plugin_kinds()]
+    if kind not in known:
+        example = f"an endpoint is like {KINDS['tcp'].example}"
+        raise node.error(f"unknown kind of endpoint {shown(kind)}; {known_names(kind, known)} ({example})")
     if kind not in KINDS:
-        known = [*KINDS, *_plugin_kinds()]
-        if kind not in known:
-            example = f"; an endpoint is like {KINDS['tcp'].example}"
-            raise node.error(f"unknown kind of endpoint {kind!r}; {known_names(kind, known)}{example}")
         return Endpoint(description, (description,))
     takes = KINDS[kind]
     given: dict[str, str] = {}
@@ -91,11 +95,11 @@ def endpoint(node: Node) -> Endpoint:
         if name in given:
             raise node.error(f"has {name} twice")
         given[name] = str(node.file.parent / value) if name in takes.files and value else value
-        described.append(part if given[name] == value else f"{name}={quoteStringArgument(given[name])}")
+        described.append(part if given[name] == value else _renamed(part, given[name]))
         _check(node, kind, name, value)
     for name in takes.required:
         if not given.get(name):
-            raise node.error(f"an endpoint {kind}: needs a {name}, as in {takes.example}")
+            raise node.error(f"{kind}: has no {name}; write it like {takes.example}")
     found = Endpoint(":".join(described), (kind, *sorted(given.items())))
     _CHECKS.get(kind, _no_check)(node, found.description, given)
     return found
@@ -123,24 +127,31 @@ def _literal(part: str) -> str:
 def _arguments(node: Node, kind: str, parts: list[str]) -> Iterator[tuple[str, str, str]]:
     """The arguments: name, value, and the part as written."""
     names = KINDS[kind].arguments
-    for index, part in enumerate(parts):
+    positions = iter(names)  # a named argument takes no position
+    for part in parts:
         named = _NAME.match(part)
-        if not named and index >= len(names):
-            raise node.error(f"{part!r} is too much; {kind}: takes {', '.join(names)}")
-        name = _literal(named[1]) if named else names[index]
+        name = _literal(named[1]) if named else next(positions, None)
+        if name is None:
+            raise node.error(f"{shown(part)} is too much; {kind}: takes {', '.join(names)}")
         if name not in names:
-            raise node.error(f"unknown argument {name!r} of {kind}:; {known_names(name, names)}")
+            raise node.error(f"unknown argument {shown(name)} of {kind}:; {known_names(name, names)}")
         yield name, _literal(part[named.end() :] if named else part), part
+
+
+def _renamed(part: str, value: str) -> str:
+    """The same part with another value."""
+    named = _NAME.match(part)
+    return (named[0] if named else "") + _SPECIAL.sub(r"\\\g<0>", value)
 
 
 def _check(node: Node, kind: str, name: str, value: str) -> None:
     most = _NUMBERS.get(name)
     if most is not None and not (value.isdecimal() and value.isascii() and len(value) < 6 and int(value) <= most):
-        raise node.error(f"{name} {value!r} is not a number in 0..{most}, as in {KINDS[kind].example}")
+        raise node.error(f"{name} {shown(value)} is not a number in 0..{most}; write it like {KINDS[kind].example}")
     if name == "mode" and not _OCTAL.fullmatch(value):
-        raise node.error(f"mode {value!r} is not an octal number like 660")
+        raise node.error(f"mode {shown(value)} is not an octal number like 660")
     if name == "lockfile" and value not in ("0", "1"):
-        raise node.error(f"lockfile {value!r} is neither 0 nor 1")
+        raise node.error(f"lockfile {shown(value)} is neither 0 nor 1")
 
 
 def _no_check(node: Node, description: str, given: dict[str, str]) -> None:
@@ -174,7 +185,12 @@ def _check_certificate(node: Node, description: str, given: dict[str, str]) -> N
         raise node.error(f"no key and certificate in PEM format that belong together: {error}") from error
 
 
-_CHECKS = {"unix": _check_socket, "systemd": _check_descriptor, "ssl": _check_certificate}
+def _check_folder(node: Node, description: str, given: dict[str, str]) -> None:
+    if not os.path.isdir(given["path"]):
+        raise node.error(f"{given['path']} is no folder of certificates, as in {KINDS['tls'].example}")
+
+
+_CHECKS = {"unix": _check_socket, "tls": _check_folder, "systemd": _check_descriptor, "ssl": _check_certificate}
 
 
 def _plugin_kinds() -> Iterator[str]:

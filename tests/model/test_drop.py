@@ -1,0 +1,264 @@
+"""Drops: one model a file; a folder of them, where a bad file does not hide the others."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vwserve.errors import ConfigurationError, Place
+from vwserve.model.drop import DROP, ModelDrop, read_drop, read_drops
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a drop and returns its path."""
+
+    def write(content: str, name: str = "ctr.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text(content, encoding="utf-8")
+        return path
+
+    return write
+
+
+def problems(path: Path) -> list[str]:
+    """What is wrong with a file, each without the folder."""
+    with pytest.raises(ConfigurationError) as caught:
+        read_drop(path)
+    return [str(problem).removeprefix(f"{path.parent}/") for problem in caught.value.problems]
+
+
+def test_reads_a_drop(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "seed.vw").write_bytes(b"model")
+    drop = read_drop(write("# clicks\nmodel: ads.ctr-2\nvw: --oaa 3 -q 'a b'\nlearn: false\ninitial: seed.vw\n"))
+    assert (drop.name, drop.vw, drop.learn) == ("ads.ctr-2", "--oaa 3 -q 'a b'", False)
+    assert drop.initial == tmp_path / "seed.vw"
+    assert drop.without_effect == ()
+
+
+def test_everything_but_one_key_may_be_left_out(write: Write) -> None:
+    drop = read_drop(write("learn: true\n"))
+    assert (drop.name, drop.vw, drop.learn, drop.initial) == ("ctr", "", True, None)
+
+
+def test_an_empty_file_is_not_a_model_yet(write: Write) -> None:
+    assert problems(write("# vw: --oaa 3\n")) == ["ctr.yaml: is empty; a model needs at least 'vw: ARGUMENTS'"]
+
+
+def test_arguments_may_be_a_list_of_words(write: Write) -> None:
+    drop = read_drop(write("vw: [--oaa, 3, -l, 0.5, --interactions, 'a b']\n"))
+    assert drop.vw == "--oaa 3 -l 0.5 --interactions 'a b'"
+
+
+def test_arguments_may_be_folded_over_lines(write: Write) -> None:
+    assert read_drop(write("vw: >\n  --oaa 3\n  -q ab\n")).vw == "--oaa 3 -q ab"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("vw: 22", "vw: expects a text, and '22' is a number in YAML; put it in quotes if it is meant as text"),
+        ('vw: "-q \'ab"', "vw: no closing quotation; a shell would not take it either"),
+        ("vw: {oaa: 3}", "vw: expects a text, not keys with values"),
+        ("vw:", "vw: has no value; give it one, or remove the key for the default"),
+        ("vw: []", "vw: expects a list of at least 1; it has 0"),
+        ("learn: 1", "learn: expects true or false, not '1'"),
+        ("initial: no.vw", "initial: cannot read {folder}/no.vw: No such file or directory"),
+        ("initial: .", "initial: {folder} is not a regular file"),
+        ("lern: true", "lern: unknown key; did you mean 'learn'?"),
+        ("args: -q ab", "args: unknown key; known: model, vw, learn, initial, transforms, snapshot, journal, guard"),
+        ("snapshot: {every: 5}", "snapshot.every: '5' has no unit: write 5s for seconds; units are ms s m h d"),
+        ("snapshot: {keep: 0}", "snapshot.keep: 0 is not in 1..1000000"),
+        ("snapshot: 5m", "snapshot: expects keys with values (every, keep), not '5m'"),
+        ("journal: {sync: never}", "journal.sync: unknown 'never'; known: always, everysec, os"),
+        ("guard: {action: frieze}", "guard.action: unknown 'frieze'; known: alert, freeze, rollback"),
+        ("transforms: [{kind: hahs}]", "transforms[0].kind: unknown 'hahs'; known: mdl, tree, crosses"),
+        ("transforms: [{kind: crosses}]", "transforms[0]: crosses nothing; give it 'namespaces' or 'features'"),
+        (
+            "transforms: [{kind: tree, input: n, output: t}]",
+            "transforms[0].artifact: is missing; add it",
+        ),
+        (
+            "transforms: [{kind: mdl, input: 'n|', output: m, artifact: a}]",
+            "transforms[0].input: 'n|' is not a namespace: a word without | and :",
+        ),
+        (
+            "transforms: [{kind: crosses, features: [[u^age, age]]}]",
+            "transforms[0].features[0][1]: 'age' is not a feature: namespace^name",
+        ),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused_with_its_line(write: Write, content: str, problem: str) -> None:
+    path = write(f"# a comment\n{content}\n")
+    assert problems(path) == [f"ctr.yaml:2: {problem.format(folder=path.parent)}"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "a,b", "a|b", "@a", "!a", "a/b", ".", "..", ".a", "-a", "ä", "a\\tb", "x" * 101, "a\\nb"]
+)
+def test_a_name_that_no_request_could_address_is_refused(write: Write, name: str) -> None:
+    (problem,) = problems(write(f'model: "{name}"\nvw: -q ab\n'))
+    assert problem.startswith("ctr.yaml:1: model: ")
+    assert "is not a model's name: at most 100 letters, digits, _ . and -" in problem
+
+
+@pytest.mark.parametrize("name", ["ctr", "0", "_x", "A.b-c_2", "x" * 100])
+def test_other_names_are_taken(write: Write, name: str) -> None:
+    assert read_drop(write(f"model: '{name}'\nvw: -q ab\n")).name == name
+
+
+def test_a_file_whose_name_is_no_model_name_must_say_one(write: Write) -> None:
+    (problem,) = problems(write("vw: -q ab\n", "my model.yaml"))
+    assert problem.startswith("my model.yaml: model: the file's name 'my model' is not a model's name")
+    assert problem.endswith("name it with 'model:'")
+    assert read_drop(write("vw: -q ab\nmodel: mine\n", "my model.yaml")).name == "mine"
+
+
+def test_keys_without_effect_are_checked_and_told(write: Write) -> None:
+    content = """vw: -q ab
+transforms:
+  - {kind: mdl, input: n, output: m, artifact: ctr.mdl.json}
+  - {kind: tree, input: n, output: t, artifact: ctr.tree.json}
+  - {kind: crosses, namespaces: [ua, mc], features: [[u^age, a^ad]]}
+snapshot: {every: 5m, keep: 288}
+journal: {sync: everysec, keep: 7d}
+guard: {action: freeze}
+"""
+    assert read_drop(write(content)).without_effect == ("transforms", "snapshot", "journal", "guard")
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        "# a comment\nvw: --oaa 3 -q ab\nlearn: true\n",
+        "vw: '--oaa   3 -q \"ab\"'\n",
+        "learn: yes\nmodel: ctr\nvw: [--oaa, 3, -q, ab]\n",
+        "vw: --oaa 3 -q ab\nsnapshot: {keep: 3}\n",
+    ],
+)
+def test_files_that_mean_the_same_have_the_same_digest(write: Write, same: str) -> None:
+    before = read_drop(write("vw: --oaa 3 -q ab\n")).digest
+    assert read_drop(write(same)).digest == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "vw: --oaa 4 -q ab\n",
+        "vw: --oaa 3 -q ab\nlearn: false\n",
+        "vw: --oaa 3 -q ab\nmodel: x\n",
+        "vw: --oaa 3 -q ab\ninitial: ctr.yaml\n",
+    ],
+)
+def test_files_that_mean_something_else_have_another_digest(write: Write, other: str) -> None:
+    before = read_drop(write("vw: --oaa 3 -q ab\n")).digest
+    assert read_drop(write(other)).digest != before
+
+
+def test_what_is_found_wrong_later_stands_at_the_line_of_its_key(write: Write) -> None:
+    path = write("# a comment\nvw:\n  - --oaa\n  - 3\n")
+    drop = read_drop(path)
+    assert drop.problem("vw", "x").place == Place(path, 2)
+    assert drop.problem("initial", "x").place == Place(path)
+
+
+# -- the folder --------------------------------------------------------------------------------------------------------
+
+
+def names(drops: list[ModelDrop]) -> list[str]:
+    return [drop.name for drop in drops]
+
+
+def test_a_folder_is_read_in_the_order_of_its_files(write: Write, tmp_path: Path) -> None:
+    for file in ("b.yaml", "a.yml", "c.yaml"):
+        write("vw: -q ab\n", file)
+    drops, wrong = read_drops(tmp_path)
+    assert (names(drops), wrong) == (["a", "b", "c"], [])
+
+
+def test_what_editors_leave_behind_is_no_drop(write: Write, tmp_path: Path) -> None:
+    for file in (".hidden.yaml", "#a.yaml#", "a.yaml~", ".a.yaml.swp", "a.yaml.bak", "readme.md", "a.json", "#b.yaml"):
+        write("not: a: drop\n", file)
+    os.symlink("user@host.1", tmp_path / ".#a.yaml")
+    assert read_drops(tmp_path) == ([], [])
+
+
+def test_a_bad_file_does_not_hide_the_others(write: Write, tmp_path: Path) -> None:
+    write("vw: -q ab\n", "a.yaml")
+    write("wv: -q ab\nlearn: 2\n", "b.yaml")
+    write("\t", "c.yaml")
+    write("vw: -q ab\n", "d.yaml")
+    (tmp_path / "e.yaml").mkdir()
+    drops, wrong = read_drops(tmp_path)
+    assert names(drops) == ["a", "d"]
+    assert [str(problem).removeprefix(f"{tmp_path}/") for problem in wrong] == [
+        "b.yaml:1: wv: unknown key; did you mean 'vw'?",
+        "b.yaml:2: learn: expects true or false, not '2'",
+        "c.yaml:1: a tab; YAML is indented with spaces",
+        "e.yaml: cannot read it: not a regular file",
+    ]
+
+
+def test_of_two_files_for_one_model_the_first_counts(write: Write, tmp_path: Path) -> None:
+    write("vw: -q ab\n", "a.yaml")
+    write("vw: -q cd\nmodel: a\n", "b.yaml")
+    drops, (problem,) = read_drops(tmp_path)
+    assert [drop.vw for drop in drops] == ["-q ab"]
+    assert problem.place == Place(tmp_path / "b.yaml", 2)
+    assert f"{tmp_path / 'a.yaml'} already describes a model 'a'" in problem.text
+
+
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+    drops, (problem,) = read_drops(tmp_path / "models.d")
+    assert drops == []
+    assert str(problem).startswith(f"{tmp_path / 'models.d'}: cannot read the folder of models: No such file")
+    assert "name another under 'models:'" in problem.text
+
+
+# -- anything ----------------------------------------------------------------------------------------------------------
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 10**6),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["--oaa 3", "-q 'ab", "5m", "mdl", "tree", "crosses", "always", "freeze", "ua", "u^age", "../x"]),
+)
+KEYS = st.one_of(
+    st.sampled_from(sorted({*DROP.fields, "kind", "input", "output", "artifact", "namespaces", "features"})),
+    st.sampled_from(["every", "keep", "sync", "action", "x"]),
+    st.text(max_size=4),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=4)),
+    max_leaves=12,
+)
+FILES = st.one_of(
+    st.binary(max_size=60),
+    st.text(max_size=60).map(str.encode),
+    st.text("ab:-[]{}&*!|>'\"#%@,? \n\t<=~", max_size=40).map(str.encode),
+    st.dictionaries(KEYS, VALUES, max_size=5).map(lambda value: yaml.safe_dump(value, allow_unicode=True).encode()),
+)
+
+
+@given(FILES)
+def test_any_file_is_a_drop_or_refused_with_its_place(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x.yaml")
+        path.write_bytes(content)
+        try:
+            assert DROP.fields.keys() >= {*read_drop(path).lines}
+        except ConfigurationError as error:
+            assert error.problems
+            assert all(problem.place.file == path and problem.text for problem in error.problems)
+        drops, wrong = read_drops(Path(folder))
+        assert len(drops) == (not wrong)
