@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from OpenSSL import SSL, crypto
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpointStringParser
 from twisted.plugin import getPlugins
@@ -181,7 +180,7 @@ def _check_certificate(node: Node, description: str, given: dict[str, str]) -> N
     try:
         # This reads the files and asks nothing of the reactor, which is needed only to listen.
         serverFromString(None, description)
-    except (ValueError, AttributeError, SSL.Error, crypto.Error) as error:
+    except Exception as error:  # Twisted, pyOpenSSL and cryptography each raise errors of their own
         raise node.error(f"no key and certificate in PEM format that belong together: {error}") from error
 
 

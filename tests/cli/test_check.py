@@ -1,0 +1,144 @@
+"""`vwserve check`: one line for each file that is right, one for each thing that is wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vwserve.cli import main
+from vwserve.learner import Learner
+
+Result = tuple[int, list[str], list[str]]
+Check = Callable[..., Result]
+
+
+@pytest.fixture
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Check:
+    """Runs the command in an empty folder with these files; returns status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def check(*words: str, files: dict[str, str | bytes] | None = None) -> Result:
+        for name, content in (files or {}).items():
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
+        status = main(["check", *words])
+        out, err = capfd.readouterr()
+        return status, out.splitlines(), err.splitlines()
+
+    return check
+
+
+def test_tells_what_each_file_describes(check: Check) -> None:
+    files: dict[str, str | bytes] = {
+        "v.yaml": "listen:\n- endpoint: tcp:1\n  model: ctr\ncontrol: unix:c.sock\n",
+        "models.d/a.yaml": "model: ctr\nvw: --loss_function logistic -b 12\n",
+        "models.d/b.yaml": "vw: --cb_explore_adf -b 10\nlearn: false\nsnapshot: {keep: 3}\n",
+    }
+    assert check("-c", "v.yaml", files=files) == (
+        0,
+        [
+            "v.yaml: listens on tcp:1; models in models.d; without effect in this release: control",
+            "models.d/a.yaml: model ctr: simple labels, one line an example, 4,096 weights",
+            "models.d/b.yaml: model b: bandit labels, several lines an example, 1,024 weights, static; "
+            "without effect in this release: snapshot",
+        ],
+        [],
+    )
+
+
+def test_without_arguments_it_checks_what_serve_would_take(check: Check) -> None:
+    status, out, err = check()
+    assert (status, err) == (0, [])
+    assert any("model demo: " in line for line in out)
+    status, out, err = check(files={"conf/vwserve.yaml": "models: m\n", "conf/m/x.yaml": "vw: -b 10\n"})
+    assert (status, err) == (0, [])
+    assert out[1].startswith("conf/m/x.yaml: model x: ")
+
+
+def test_named_models_are_checked_without_a_configuration(check: Check) -> None:
+    status, out, err = check("a.yaml", files={"a.yaml": "vw: -b 10\n", "models.d/b.yaml": "wrong\n"})
+    assert (status, len(out), err) == (0, 1, [])
+
+
+def test_named_models_are_checked_with_the_configuration_beside_them(check: Check) -> None:
+    files: dict[str, str | bytes] = {"a.yaml": "vw: -b 10\n", "v.yaml": "limits: {idle: 1}\n", "models.d/b.yaml": "x\n"}
+    status, out, err = check("-c", "v.yaml", "a.yaml", files=files)
+    assert (status, out) == (1, ["a.yaml: model a: simple labels, one line an example, 1,024 weights"])
+    assert err == ["v.yaml:1: limits.idle: '1' has no unit: write 1s for seconds; units are ms s m h d"]
+
+
+def test_tells_all_that_is_wrong_in_all_files(check: Check) -> None:
+    files: dict[str, str | bytes] = {
+        "v.yaml": "models: m\nlisten:\n- endpoint: tcp:1\n  model: god\n",
+        "m/a.yaml": "# comment\nvw: --loss_funtion logistic -b 10\n",
+        "m/b.yaml": "lern: true\nvw: --oaa\n",
+        "m/good.yaml": "vw: -b 10\n",
+    }
+    status, out, err = check("-c", "v.yaml", files=files)
+    assert (status, len(out)) == (1, 2)
+    assert err == [
+        "m/a.yaml:2: vw: unknown VW option '--loss_funtion'; did you mean '--loss_function'?",
+        "m/b.yaml:1: lern: unknown key; did you mean 'learn'?",
+        "v.yaml:3: listen[0].model: no file in m describes a model 'god'; did you mean 'good'?",
+    ]
+
+
+def test_a_listener_of_a_model_whose_file_is_wrong_is_not_wrong_too(check: Check) -> None:
+    files: dict[str, str | bytes] = {
+        "v.yaml": "listen:\n- endpoint: tcp:1\n  model: ctr\n",
+        "models.d/ctr.yaml": "lern: true\n",
+    }
+    _, _, err = check("-c", "v.yaml", files=files)
+    assert err == ["models.d/ctr.yaml:1: lern: unknown key; did you mean 'learn'?"]
+
+
+@pytest.mark.parametrize(
+    ("vw", "words"),
+    [
+        ("--lossfunction logistic", "unknown VW option '--lossfunction'; did you mean '--loss_function'?"),
+        ("--daemon", "option --daemon has no place here"),
+        ("train.vw -q ab", "'train.vw' belongs to no option; it would be a file of examples"),
+        ("--noconstant train.vw", "'train.vw' belongs to no option; it would be a file of examples"),
+        ("-b 40", "-b 40 asks for more weights than the memory holds; at most -b "),
+        ("-b45", "-b 45 asks for more weights than the memory holds"),
+        ("--bit_precision=9999", "-b 9999 asks for more weights than the memory holds"),
+        ("--bit_precision 64", "-b 64 asks for more weights than the memory holds"),
+        ("-b many", "option -b takes a number of bits, not 'many'"),
+        ("-b -q ab", "option -b takes a number of bits, not '-q'"),
+        ("-q", "Expected value for quadratic but found nothing"),
+    ],
+)
+def test_arguments_that_vw_refuses_are_refused_at_their_line(check: Check, vw: str, words: str) -> None:
+    status, out, (problem,) = check("m.yaml", files={"m.yaml": f"learn: true\nvw: {vw}\n"})
+    assert (status, out) == (1, [])
+    assert problem.startswith("m.yaml:2: vw: ")
+    assert words in problem
+
+
+@pytest.mark.parametrize("content", [b"", b"no model\n", b"\xff" * 4096])
+def test_a_file_that_is_no_model_is_refused_at_its_own_line(check: Check, content: bytes) -> None:
+    files: dict[str, str | bytes] = {"m.yaml": "vw: -b 10\ninitial: seed.vw\n", "seed.vw": content}
+    status, _, (problem,) = check("m.yaml", files=files)
+    assert status == 1
+    assert problem.startswith("m.yaml:2: initial: VW cannot start these arguments from seed.vw: ")
+
+
+def test_a_model_that_does_not_fit_the_arguments_is_refused_at_its_own_line(check: Check) -> None:
+    learner = Learner("-b 12")
+    learner.save(Path("seed.vw"))
+    learner.close()
+    status, _, (problem,) = check("m.yaml", files={"m.yaml": "initial: seed.vw\nvw: -b 10\n"})
+    assert status == 1
+    assert problem.startswith("m.yaml:1: initial: VW cannot start these arguments from seed.vw: ")
+
+
+def test_wrong_arguments_are_not_blamed_on_the_model_they_start_from(check: Check) -> None:
+    _, _, (problem,) = check(
+        "m.yaml", files={"m.yaml": "initial: seed.vw\nvw: --loss_funtion hinge\n", "seed.vw": b"no model"}
+    )
+    assert problem == "m.yaml:2: vw: unknown VW option '--loss_funtion'; did you mean '--loss_function'?"
+
+
+def test_a_missing_file_is_one_clear_line(check: Check) -> None:
+    assert check("-c", "v.yaml") == (1, [], ["v.yaml: cannot read it: No such file or directory"])
+    assert check("m.yaml") == (1, [], ["m.yaml: cannot read it: No such file or directory"])
