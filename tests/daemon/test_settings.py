@@ -138,7 +138,7 @@ def test_a_listener_that_moved_in_its_file_is_the_same() -> None:
         ("limits: {magnitude: .nan}", "limits.magnitude: expects a number from 1 to 1e+30, not '.nan'"),
         (
             "limits: {request_bytes: 64KiB}",
-            "limits: request_bytes 64KiB is less than line_bytes, 1MiB; a request is made of lines",
+            "limits: request_bytes 64KiB is less than line_bytes, 1MiB; raise it, for a request is made of lines",
         ),
         (
             "admission: {deadline: 50}",

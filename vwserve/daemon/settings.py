@@ -81,7 +81,7 @@ def _limits(values: dict[str, Any], node: Node) -> Limits:
     limits = Limits(**values, bounds=Bounds(**bounds))
     if limits.request_bytes < limits.line_bytes:
         sizes = f"{format_size(limits.request_bytes)} is less than line_bytes, {format_size(limits.line_bytes)}"
-        raise node.error(f"request_bytes {sizes}; a request is made of lines")
+        raise node.error(f"request_bytes {sizes}; raise it, for a request is made of lines")
     return limits
 
 

@@ -1,0 +1,107 @@
+"""Every key of the configuration is documented and in a sample; the samples are right, commented keys too."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vwserve.configuration.schema import Record, keys
+from vwserve.configuration.units import parse_duration, parse_size
+from vwserve.daemon.endpoints import KINDS
+from vwserve.daemon.settings import DEFAULT_LISTEN, SETTINGS, Admission, read_settings
+from vwserve.guard.limits import Limits
+from vwserve.model.drop import DROP, read_drop, read_drops
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGE = REPOSITORY / "docs" / "configuration.md"
+SAMPLES: Mapping[str, tuple[Record[Any], Path]] = {
+    "the daemon": (SETTINGS, REPOSITORY / "conf" / "vwserve.yaml"),
+    "a model": (DROP, REPOSITORY / "conf" / "models.d" / "ctr.yaml"),
+}
+
+
+def documented() -> dict[str, str]:
+    """The keys in the tables of the page, and the cell of their default."""
+    return dict(re.findall(r"^\| `([a-z_.\[\]]+)` \| ([^|]*) \|", PAGE.read_text("utf-8"), re.MULTILINE))
+
+
+def whole(what: str, folder: Path) -> Path:
+    """The sample with all its keys, in another folder."""
+    reader, sample = SAMPLES[what]
+    # A key of the file, or an item or a key below one, after the mark of a comment; prose begins otherwise.
+    commented_out = rf"^# (?=(?:{'|'.join(reader.fields)}):(?: |$)|  (?:- \{{|[a-z_]+: ))"
+    path = folder / sample.name
+    path.write_text(re.sub(commented_out, "", sample.read_text("utf-8"), flags=re.MULTILINE), "utf-8")
+    return path
+
+
+def test_the_page_lists_every_key_and_no_other() -> None:
+    known = {key for reader, _ in SAMPLES.values() for key in keys(reader)}
+    assert documented().keys() == known
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_shows_every_kind_of_endpoint(kind: str) -> None:
+    assert f"| {kind} | `{KINDS[kind].example}` |" in PAGE.read_text("utf-8")
+
+
+@pytest.mark.parametrize("what", SAMPLES)
+def test_the_sample_has_every_key(what: str, tmp_path: Path) -> None:
+    reader, sample = SAMPLES[what]
+    text = whole(what, tmp_path).read_text("utf-8")
+    for key in keys(reader):
+        assert re.search(rf"\b{key.rpartition('.')[2]}:", text), f"{sample} does not show {key}"
+
+
+def test_the_sample_of_the_daemon_is_right_and_so_is_what_it_comments_out(tmp_path: Path) -> None:
+    _, sample = SAMPLES["the daemon"]
+    assert read_settings(sample).without_effect == ()
+    assert read_settings(whole("the daemon", tmp_path)).without_effect == (
+        "control",
+        "http",
+        "plugins",
+        "processes",
+        "admission",
+    )
+
+
+def test_the_sample_of_a_model_is_right_and_so_is_what_it_comments_out(tmp_path: Path) -> None:
+    _, sample = SAMPLES["a model"]
+    assert read_drop(sample).without_effect == ()
+    (tmp_path / "seed.vw").touch()
+    drop = read_drop(whole("a model", tmp_path))
+    assert drop.initial == tmp_path / "seed.vw"
+    assert drop.without_effect == ("transforms", "snapshot", "journal", "guard")
+
+
+def test_the_sample_of_the_daemon_shows_the_defaults(tmp_path: Path) -> None:
+    settings = read_settings(whole("the daemon", tmp_path))
+    assert settings.limits == Limits()
+    assert settings.admission == Admission()
+    assert settings.processes == 1
+    assert [listen.endpoint for listen in settings.listen] == [DEFAULT_LISTEN.endpoint]
+    assert (settings.models, settings.state) == (tmp_path / "models.d", tmp_path / "state")
+
+
+def test_the_page_tells_the_defaults() -> None:
+    limits, admission = Limits(), Admission()
+    cells = {key: cell.strip("`") for key, cell in documented().items()}
+    assert parse_size(cells["limits.line_bytes"]) == limits.line_bytes
+    assert parse_size(cells["limits.features"]) == limits.bounds.features
+    assert parse_size(cells["limits.connections"]) == limits.connections
+    assert parse_duration(cells["limits.idle"]) == limits.idle_s
+    assert parse_size(cells["limits.request_bytes"]) == limits.request_bytes
+    assert float(cells["limits.importance"]) == limits.bounds.importance
+    assert float(cells["limits.magnitude"]) == limits.bounds.magnitude
+    assert parse_duration(cells["admission.deadline"]) == admission.deadline_s
+    assert float(cells["admission.success_target"]) == admission.success_target
+
+
+@pytest.mark.parametrize("folder", ["conf", "vwserve/demo"])
+def test_what_ships_is_right(folder: str) -> None:
+    settings = read_settings(REPOSITORY / folder / "vwserve.yaml")
+    drops, problems = read_drops(settings.models)
+    assert problems == []
+    assert {listen.model for listen in settings.listen} <= {drop.name for drop in drops}
