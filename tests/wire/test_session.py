@@ -1,5 +1,6 @@
 """One connection's line protocol, against real models."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -379,6 +380,19 @@ def test_what_follows_an_unfinished_request_is_not_kept_beyond_the_limit(models:
         held = session._group
         assert held is not None
         assert sum(map(len, held.lines)) <= 4096
+
+
+# -- order ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_query_sees_what_was_learned_before_it_and_nothing_else(models: Models, talk: Talk) -> None:
+    answers = talk(models, b"1 |u a\n!stats ctr\n1 |u a\n!stats ctr\n").split(b"\n")
+    assert [json.loads(answers[place])["learned"] for place in (1, 3)] == [1, 2]
+
+
+def test_a_batch_sees_what_was_learned_before_it_and_nothing_else(models: Models, talk: Talk) -> None:
+    first, batch, last, _ = talk(models, b"@cvr 1 |u a\n@cvr batch\n1 |u a\n\n@cvr |u a\n").split(b"\n")
+    assert float(first) < float(batch) < float(last)
 
 
 # -- models that come and go ---------------------------------------------------------------------------------------

@@ -160,7 +160,8 @@ class Session:
         elif line.startswith(b"@"):
             self._take_addressed(line)
         elif line.startswith(b"!"):
-            self._say(answer_query(line, self._models))
+            self._flush()  # a query sees what was learned before it
+            self._out.append(answer_query(line, self._models))
         elif self._is_save(line):
             self._save(line)
         elif line:
@@ -212,7 +213,8 @@ class Session:
         if group.error is not None:
             self._say(error_line(group.error))
         elif group.batch is not None:
-            self._say(self._addressing.batch(group.names, group.batch, group.lines))
+            self._flush()  # and so does a batch
+            self._out.append(self._addressing.batch(group.names, group.batch, group.lines))
         else:
             self._run_for(group.names).groups.append(group.lines)
 
