@@ -183,13 +183,17 @@ class LineProtocol(Protocol):
         """Answer as much of what was received as the client reads; once that is all, finish what is to be finished."""
         if self._held():
             return
+        answers: list[bytes] = []
         try:
-            text = b"".join(islice(self._session.answers(), TURN_CHUNKS))
+            for answer in islice(self._session.answers(), TURN_CHUNKS):
+                answers.append(answer)
         except Exception:
             self.log.failure("a fault of vwserve; closing the connection from {peer}", peer=self._stream.getPeer())
-            self._stream.write(error_line(RequestError("internal", "a fault of vwserve; its log says more")))
+            answers.append(error_line(RequestError("internal", "a fault of vwserve; its log says more")))
+            self._stream.write(b"".join(answers))
             self._close()
             return
+        text = b"".join(answers)
         if text:
             self._send(text)
             if self._held():
