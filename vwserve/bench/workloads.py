@@ -1,0 +1,157 @@
+"""What is measured: three streams, learned or predicted, pipelined or one at a time, over 1 or 64 connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+from vwserve.errors import VwserveError
+from vwserve.streams import clicks, criteo, texts
+
+Metric = Literal["rate", "ceiling", "p50", "p99"]
+
+MANY_CONNECTIONS = 64
+_SEED = 1
+
+
+class BenchError(VwserveError):
+    """A measurement that cannot be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A stream of examples and the VW arguments to serve it with; `pipelined_lines` keep VW busy for about 0.4 s."""
+
+    name: str
+    arguments: tuple[str, ...]
+    stream: Callable[..., Iterator[bytes]]
+    pipelined_lines: int
+
+    def lines(self, count: int, learn: bool) -> list[bytes]:
+        """The first examples of the stream, with labels to learn from and without to predict."""
+        return list(self.stream(count, seed=_SEED, labelled=learn))
+
+
+WORKLOADS = (
+    Workload("click", ("--loss_function", "logistic", "-q", "ua"), clicks, 30_000),
+    Workload("text", ("--loss_function", "logistic"), texts, 15_000),
+    Workload("criteo", ("--loss_function", "logistic"), criteo, 20_000),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Cells that share two running daemons: a workload learned or predicted over some connections."""
+
+    workload: Workload
+    learn: bool
+    connections: int
+
+    @property
+    def name(self) -> str:
+        """For example `click-learn-1`."""
+        return f"{self.workload.name}-{'learn' if self.learn else 'predict'}-{self.connections}"
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether both servers must give the same answers.
+
+        Over several connections the order in which lines are learned is up to chance, and answers depend on it.
+        """
+        return self.connections == 1 or not self.learn
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What a ratio of ours to VW's must reach: `rate` and `ceiling` at least `limit`, a latency at most.
+
+    `rate` is of lines answered a second, `ceiling` our rate in parts of what VW's binding alone does in process.
+    """
+
+    metric: Metric
+    limit: float
+    strict: bool = False
+
+    def reached(self, ratio: float) -> bool:
+        """Whether a ratio is good enough."""
+        if self.metric in ("rate", "ceiling"):
+            return ratio >= self.limit
+        return ratio < self.limit if self.strict else ratio <= self.limit
+
+    def __str__(self) -> str:
+        sign = "≥" if self.metric in ("rate", "ceiling") else "<" if self.strict else "≤"
+        return f"{self.metric} {sign} {self.limit:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One figure: a group's lines pipelined or one at a time."""
+
+    group: Group
+    pipelined: bool
+
+    @property
+    def name(self) -> str:
+        """For example `click-learn-pipelined-1`."""
+        group = self.group
+        action = "learn" if group.learn else "predict"
+        return f"{group.workload.name}-{action}-{'pipelined' if self.pipelined else 'single'}-{group.connections}"
+
+    @property
+    def bars(self) -> Sequence[Bar]:
+        """What the figure is held against."""
+        group = self.group
+        if self.pipelined:
+            ceiling = Bar("ceiling", 0.7)
+            if group.workload.name == "click":
+                return Bar("rate", 4.0 if group.learn else 6.0), ceiling
+            return (Bar("rate", 1.5), ceiling) if group.workload.name == "text" else (ceiling,)
+        if group.connections == 1:
+            return (Bar("p50", 1.25),)
+        return Bar("p99", 1.0, strict=True), Bar("rate", 0.9)
+
+
+CELLS = tuple(
+    Cell(Group(workload, learn, connections), pipelined)
+    for workload, learn, connections, pipelined in product(
+        WORKLOADS, (True, False), (1, MANY_CONNECTIONS), (True, False)
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured: `rounds` of every cell, and of each round's lines the share `scale`."""
+
+    rounds: int
+    scale: float
+
+    def pipelined_lines(self, workload: Workload) -> int:
+        """Lines of one pipelined measurement."""
+        return max(MANY_CONNECTIONS, round(workload.pipelined_lines * self.scale))
+
+    def single_lines(self, connections: int) -> int:
+        """Lines of one measurement one at a time, over all connections."""
+        return max(connections, round((2_500 if connections == 1 else 10_000) * self.scale))
+
+
+FULL = Effort(rounds=7, scale=1.0)
+QUICK = Effort(rounds=3, scale=0.12)
+
+
+def chosen_cells(names: Sequence[str]) -> Sequence[Cell]:
+    """The cells whose name has every hyphen-separated word of one of `names`, all of them if there are none.
+
+    Raises BenchError where a name fits no cell.
+    """
+    if not names:
+        return CELLS
+    chosen: set[Cell] = set()
+    for name in names:
+        fitting = {cell for cell in CELLS if set(name.split("-")) <= set(cell.name.split("-"))}
+        if not fitting:
+            raise BenchError(f"--only {name}: no such figure; the names are\n  " + "\n  ".join(c.name for c in CELLS))
+        chosen |= fitting
+    return [cell for cell in CELLS if cell in chosen]

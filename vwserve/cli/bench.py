@@ -1,0 +1,66 @@
+"""`vwserve bench`: the daemon against VW's own, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from vwserve.bench import report
+from vwserve.bench.rounds import run as run_rounds
+from vwserve.bench.workloads import FULL, QUICK, BenchError, chosen_cells
+
+NAME = "bench"
+HELP = "measure this daemon against the one that comes with Vowpal Wabbit, and against VW in process"
+EXAMPLE = "vwserve bench --quick --only click-pipelined"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("--quick", action="store_true", help="about 20 s instead of minutes; the figures are rougher")
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a figure by its name or part of it, like click-learn-pipelined-1 or click-pipelined; may be repeated",
+    )
+    parser.add_argument("--rounds", metavar="N", type=_count, help=f"how often each is measured; {FULL.rounds}")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write every measurement there")
+    parser.add_argument(
+        "--gather",
+        metavar="BYTES",
+        type=_count,
+        default=1,
+        help="let the pipelining client sleep until this many bytes of answers are there; 1, as clients do",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure and print tables; 1 where the two servers gave different answers."""
+    cells = chosen_cells(arguments.only)
+    effort = QUICK if arguments.quick else FULL
+    if arguments.rounds:
+        effort = replace(effort, rounds=arguments.rounds)
+    # Ended either way, it takes the daemons that it started with it.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        found = list(run_rounds(cells, effort, lambda line: print(line, file=sys.stderr), arguments.gather))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    print(report.text(found))
+    if arguments.json is not None:
+        try:
+            arguments.json.write_text(json.dumps(report.document(found), indent=1) + "\n")
+        except OSError as error:
+            raise BenchError(f"--json {arguments.json}: {error.strerror}") from error
+    return 1 if any(figures.same_answers is False for figures in found) else 0
+
+
+def _count(word: str) -> int:
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number from 1 on")
+    return int(word)
