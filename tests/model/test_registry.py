@@ -115,11 +115,11 @@ def test_other_bounds_hold_for_all_models_without_a_new_version(folder: Folder, 
 
 
 def test_the_only_model_is_known_as_such(folder: Folder) -> None:
-    known = [folder.registry.only]
+    known = [folder.registry.get("")]
     for name in ("a", "b"):
         folder.drop(**{name: "-b 10"})
-        known.append(folder.registry.only)
-    assert known == [None, "a", None]
+        known.append(folder.registry.get(""))
+    assert known == [None, folder.model("a"), None]
 
 
 @pytest.mark.parametrize(

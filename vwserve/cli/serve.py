@@ -38,7 +38,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT, which drain; a second one stops at once. SIGHUP reads the configuration again."""
-    from twisted.internet import reactor
     from twisted.logger import (
         FilteringLogObserver,
         LogLevel,
@@ -47,6 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
         textFileLogObserver,
     )
 
+    from vwserve.daemon.reactor import install_reactor
+
+    reactor = install_reactor()  # before anything imports Twisted's default one
     from vwserve.daemon.service import Daemon
 
     observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(LogLevel.info)])

@@ -8,7 +8,6 @@ from twisted.logger import Logger
 
 from vwserve.errors import ModelError
 from vwserve.model.registry import Registry
-from vwserve.wire import Model
 
 
 class ServedModels:
@@ -18,10 +17,7 @@ class ServedModels:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-
-    def get(self, name: str) -> Model | None:
-        """The model of this name; of an empty name, the only model there is."""
-        return self._registry.get(name or self._registry.only or "")
+        self.get = registry.get  # asked once a read: a call less
 
     def names(self) -> Sequence[str]:
         """The names of all models, in order."""
@@ -29,10 +25,9 @@ class ServedModels:
 
     def save(self, name: str, export: str) -> None:
         """Leave a copy of a model among its exports."""
-        model = name or self._registry.only or ""
         try:
-            path = self._registry.export(model, export)
+            path = self._registry.export(name, export)
         except ModelError as error:
-            self.log.error("model {model}: not saved: {error}", model=model, error=error)
+            self.log.error("{model}: not saved: {error}", model=name or "the only model", error=error)
         else:
-            self.log.info("model {model}: saved to {path}", model=model, path=path)
+            self.log.info("{model}: saved to {path}", model=name or "the only model", path=path)

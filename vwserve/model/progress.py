@@ -1,7 +1,7 @@
 """Progressive validation: how well a model predicted each labelled example before it learned from it.
 
 Every labelled example is a test case before it is a training case, so the figures need no held-out data (Blum, Kalai
-and Langford 1999, *Beating the hold-out*). The loss is VW's own; here are those that need pairs of prediction and label.
+and Langford 1999, *Beating the hold-out*). The loss is VW's own; here is what needs pairs of prediction and label.
 """
 
 from __future__ import annotations

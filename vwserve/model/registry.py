@@ -30,21 +30,16 @@ class Registry:
         self._bounds = bounds
         self._state = state
         self._served: dict[str, _Served] = {}
+        self._by_name: dict[str, Servable] = {}
         self._versions: dict[str, int] = {}
 
     def get(self, name: str) -> Servable | None:
-        """The servable of this name."""
-        served = self._served.get(name)
-        return served.servable if served else None
+        """The servable of this name; of the empty name, the only one while there is just one."""
+        return self._by_name.get(name)
 
     def names(self) -> Sequence[str]:
         """The names of all servables, in order."""
         return sorted(self._served)
-
-    @property
-    def only(self) -> str | None:
-        """The name of the only servable; None where there are more, or none."""
-        return next(iter(self._served)) if len(self._served) == 1 else None
 
     def configure(self, bounds: Bounds, state: Path) -> None:
         """Hold all models to other bounds, and write what they write elsewhere."""
@@ -72,20 +67,23 @@ class Registry:
             if name not in wanted and unknown.isdisjoint((served.drop.path, served.drop.path.parent)):
                 del self._served[name]
                 served.servable.close()
+        self._by_name = {name: served.servable for name, served in self._served.items()}
+        if len(self._by_name) == 1:
+            self._by_name[""] = next(iter(self._by_name.values()))
         return problems
 
     def export(self, name: str, export: str) -> Path:
-        """Leave a copy of a model among its exports, under the last component of `export`, and return where.
+        """Leave a copy of the model `name`, as `get` takes it, among its exports, and return where.
 
-        Raises ModelError where it cannot be written.
+        The copy is called by the last component of `export`. Raises ModelError where it cannot be written.
         """
         servable = self.get(name)
         if servable is None:
             raise ModelError(f"no model is called {name!r}")
-        last = PurePath(export or f"{name}.vw").name
+        last = PurePath(export or f"{servable.name}.vw").name
         if not last or last in (".", "..") or "\0" in last:
             raise ModelError(f"{export!r} ends in no name of a file")
-        path = self._state / name / "exports" / last
+        path = self._state / servable.name / "exports" / last
         temporary = path.with_name(f".{last}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,6 +95,7 @@ class Registry:
 
     def close(self) -> None:
         """Free all models."""
+        self._by_name = {}
         while self._served:
             self._served.popitem()[1].servable.close()
 

@@ -1,0 +1,47 @@
+"""The reactor of the daemon: Twisted's epoll reactor without a log context around each event.
+
+Twisted sets up a context for every event so that a log record made inside names the connection. Ours name it
+themselves, and the context costs a lone request a tenth of its time. Where there is no epoll, Twisted's default reactor
+serves.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import Any
+
+
+def install_reactor() -> Any:
+    """Install the reactor, once in a process and before anything imports `twisted.internet.reactor`; return it."""
+    try:
+        from twisted.internet.epollreactor import EPollReactor
+    except ImportError:
+        from twisted.internet import reactor
+
+        return reactor
+    from twisted.internet.main import installReactor
+
+    class Reactor(EPollReactor):
+        """Overrides the one method that waits for events and hands them on."""
+
+        def doPoll(self, timeout: float | None) -> None:
+            """Wait for events, at most `timeout` seconds, and let each descriptor read or write."""
+            try:
+                events = self._poller.poll(-1 if timeout is None else timeout, len(self._selectables))
+            except OSError as error:
+                if error.errno == errno.EINTR:
+                    return
+                raise
+            act: Callable[[object, int, int], None] = self._doReadOrWrite
+            for descriptor, event in events:
+                selectable = self._selectables.get(descriptor)
+                if selectable is not None:  # an event before it may have closed it
+                    act(selectable, descriptor, event)
+
+        doIteration = doPoll
+
+    make: Callable[[], Any] = Reactor
+    ours = make()
+    installReactor(ours)
+    return ours
