@@ -21,22 +21,45 @@ REFUSED: dict[str, str] = {
     **dict.fromkeys(("daemon", "port", "port_file", "pid_file", "num_children", "foreground"), _DAEMON),
     **dict.fromkeys(("data", "d", "json", "dsjson", "csv", "flatbuffer", "compressed", "chain_hash_json"), _TRAFFIC),
     **dict.fromkeys(("cache", "c", "cache_file", "kill_cache", "k", "passes"), _ONE_PASS),
+    **dict.fromkeys(
+        ("examples", "early_terminate", "holdout_after", "holdout_period", "initial_pass_length"), _ONE_PASS
+    ),
     **dict.fromkeys(("final_regressor", "f", "readable_model", "invert_hash", "save_per_pass"), _SAVES),
     **dict.fromkeys(("dump_json_weights_experimental", "output_feature_regularizer_binary"), _SAVES),
-    **dict.fromkeys(("output_feature_regularizer_text", "extra_metrics"), _SAVES),
+    **dict.fromkeys(("output_feature_regularizer_text", "extra_metrics", "audit_regressor"), _SAVES),
     **dict.fromkeys(("predictions", "p", "raw_predictions", "r", "audit", "a"), _ANSWERS),
     **dict.fromkeys(("span_server", "span_server_port", "total", "node", "unique_id", "sendto"), _CLUSTER),
     "initial_regressor": "name the model to start from under 'initial:'",
     "i": "name the model to start from under 'initial:'",
     "predict_only_model": "a model saved without the learner's state cannot learn on",
     "bfgs": "it needs several passes over the data",
+    "conjugate_gradient": "it needs several passes over the data",
     "lda": "its predictions come a minibatch late",
+    "eval": "it evaluates logged decisions and predicts none",
+    "sample_pdf": "it is a part of --cats, which draws the actions itself",
     "help": "it is not an option of a model",
     "h": "it is not an option of a model",
     "version": "it is not an option of a model",
     "dry_run": "a dry run serves nothing",
     "args": "write the options themselves",
 }
+
+# What VW takes without a word and then crashes, hangs or answers nonsense with: the counts that it bears.
+_CLASSES = range(1, 1_000_001)
+_COUNTS: dict[str, range] = {
+    **dict.fromkeys(("oaa", "ect", "csoaa", "log_multi", "recall_tree", "multilabel_oaa", "search"), _CLASSES),
+    **dict.fromkeys(("cb", "cb_explore", "cbify", "cats", "cats_pdf", "cats_tree", "multiworld_test"), _CLASSES),
+    **dict.fromkeys(("plt", "cs_active", "warm_cb", "cbify_reg", "memory_tree", "max_number_of_labels"), _CLASSES),
+    **dict.fromkeys(("bag", "cover", "bootstrap", "boosting", "nn", "epoch_size", "rank", "new_mf"), range(1, 10_001)),
+    **dict.fromkeys(("batch_sz", "sketch_size", "rnd", "synthcoversize", "max_actions"), range(1, 10_001)),
+    **dict.fromkeys(("replay_b", "replay_c", "replay_m", "swap_resistance"), range(1, 1_000_001)),
+    "max_depth": range(1, 21),
+    "kary_tree": range(2, 1_000_001),
+    "top_k": range(1, 1_000_001),
+    "ngram": range(2, 1_001),
+    "autolink": range(1, 101),
+}
+_TASKS = frozenset({"sequence", "sequencespan", "sequence_ctg", "argmax"})
 
 _NAME = re.compile(r"--(?P<long>[A-Za-z_][\w-]*)|-(?P<short>[A-Za-z])")
 _BITS = re.compile(r"(?:-b|--bit_precision)(?:=?(?P<bits>.+))?", re.DOTALL)
@@ -54,12 +77,32 @@ def split_arguments(line: str) -> list[str]:
     names = {match["long"] or match["short"] for word in words if (match := _NAME.match(word))}
     for name in sorted(names & REFUSED.keys()):
         raise ArgumentsError(f"option {'--' if len(name) > 1 else '-'}{name} has no place here: {REFUSED[name]}")
+    if {"multilabel_oaa", "probabilities"} <= names:
+        raise ArgumentsError("option --probabilities has no place with --multilabel_oaa: VW prints an older example's")
     if "active" in names and "simulation" not in names:
         raise ArgumentsError("option --active has no place here without --simulation: it would open a port of its own")
     if words and not words[0].startswith("-"):
         raise ArgumentsError(_no_option(words[0]))
+    if "--" in words:
+        raise ArgumentsError("'--' is no option")
     _check_size(words, 4 if "sgd" in names else _WEIGHT_BYTES)
+    for word, following in zip(words, [*words[1:], ""]):
+        name, equals, value = word.removeprefix("--").partition("=")
+        if word.startswith("--"):
+            _check_value(name, value if equals else following)
     return words
+
+
+def _check_value(name: str, value: str) -> None:
+    """Refuse a value that VW takes but does not bear."""
+    digits = value.removeprefix("-")
+    if name in _COUNTS and digits.isascii() and digits.isdecimal():
+        counts = _COUNTS[name]
+        if len(digits) > 9 or int(value) not in counts:
+            raise ArgumentsError(f"option --{name} takes a number from {counts[0]} to {counts[-1]}, not {value}")
+    if name == "search_task" and value not in _TASKS:
+        known = ", ".join(sorted(_TASKS))
+        raise ArgumentsError(f"option --search_task {value} has no place here; the line protocol carries {known}")
 
 
 def _check_size(words: Sequence[str], weight_bytes: int) -> None:

@@ -37,7 +37,6 @@ LABEL_KINDS = {
     pylibvw.vw.lConditionalContextualBandit: "ccb",
     pylibvw.vw.lSlates: "slates",
     pylibvw.vw.lContinuous: "continuous",
-    pylibvw.vw.lContextualBanditEval: "bandit-eval",
     pylibvw.vw.lMultilabel: "multilabel",
 }
 # Kinds of prediction whose text has no space in it, so that a batch may list them on one line.
@@ -86,10 +85,11 @@ class Workspace:
     """
 
     def __init__(self, arguments: Sequence[str], sink: PredictionSink | None = None) -> None:
+        # Before the others: the last of those may lack its value, and would take one of these for it.
         own = ["--quiet", "--no_stdin"] + (["-p", sink.path] if sink else [])
         try:
-            self._vw = pylibvw.vw([*arguments, *own])
-        except (RuntimeError, ValueError) as error:
+            self._vw = pylibvw.vw([*own, *arguments])
+        except (RuntimeError, ValueError, MemoryError) as error:
             raise ArgumentsError(str(error).strip() or "VW refuses these arguments") from error
         self._sink = sink
         try:

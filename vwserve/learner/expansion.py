@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_ANY = ":"  # VW's wildcard: every namespace of the example
+ANY_NAMESPACE = ":"  # VW's wildcard: every namespace of the example
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,13 @@ class Expansion:
 
     terms: tuple[tuple[str, ...], ...]
     permutations: bool = False
-    grams: int = 1  # features per feature that --ngram and --skips add at most
+    grams: int = 1  # features per feature that --ngram and --skips make at most, itself included
+    derived: int = 0  # features per feature that --affix and --spelling add, in namespaces of their own
 
     def at_most(self, features: int) -> int:
         """No example with this many features has more after expansion."""
         single = features * self.grams
-        return single + sum(self._chosen(single, len(term)) for term in self.terms)
+        return single + features * self.derived + sum(self._chosen(single, len(term)) for term in self.terms)
 
     def safe_features(self, limit: int) -> int:
         """The most features for which no split over namespaces can pass `limit`."""
@@ -40,21 +41,21 @@ class Expansion:
         """The features of an example line after expansion; never less than VW makes."""
         counts = self._counts(line)
         total = sum(counts.values())
-        size = total
+        size = total + total * self.derived
         for term in self.terms:
             product = 1
             for namespace, times in Counter(term).items():
-                product *= self._chosen(total if namespace == _ANY else counts[namespace], times)
+                product *= self._chosen(total if namespace == ANY_NAMESPACE else counts[namespace], times)
             size += product
         return size
 
     def _counts(self, line: bytes) -> Counter[str]:
         counts: Counter[str] = Counter()
         for namespace in line.split(b"|")[1:]:
-            head, *features = namespace.split()
-            anonymous = namespace[:1] in (b" ", b"\t")
-            name = " " if anonymous else chr(head[0])
-            counts[name] += (len(features) + anonymous) * self.grams
+            words = namespace.split()
+            anonymous = not namespace or namespace[:1] in (b" ", b"\t")
+            name = " " if anonymous else chr(words[0][0])
+            counts[name] += (len(words) - (not anonymous)) * self.grams
         return counts
 
     def _chosen(self, count: int, times: int) -> int:

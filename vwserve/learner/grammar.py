@@ -33,7 +33,8 @@ _CHARACTER = rb"[^\x00-\x20\x7f|:]"
 _GAP = rb"[ \t]"
 _TAG = rb"[^\x00-\x20\x7f|]*"
 # A tag without its quote stands right before the bar. One that opens a line must not look like an address or a query.
-_BARE_TAG = rb"[^\x00-\x20\x7f|'@!]" + _TAG
+# Nor like a byte order mark, which VW takes off the start of a line.
+_BARE_TAG = rb"[^\x00-\x20\x7f|'@!\xef]" + _TAG
 # A value that VW's number parser leaves alone, judged by its first byte: `city:berlin`.
 _WORD = rb":[^\x00-\x20\x7f|:0-9.+\-eEiInN][^\x00-\x20\x7f|]*"
 _STRAY_BYTE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -54,7 +55,8 @@ class Grammar:
             forms = {Shape.UNLABELLED: features, Shape.LABELLED: labelled, **forms}
         self._shapes = tuple(forms)
         self._automaton = _automaton(forms.values())
-        self._observed = re.compile(rb" *(?:" + form.observed + rb")(?=[ |])")
+        # What stands right before the bar is a tag, so a label has a space after it.
+        self._observed = re.compile(rb" *(?:" + form.observed + rb") ")
 
     def shape(self, block: bytes) -> Shape | None:
         """The shape of a block of whole lines, None where not every line of it is an ordinary example."""

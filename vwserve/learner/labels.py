@@ -10,15 +10,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vwserve.learner.bounds import Bounds
 from vwserve.learner.numbers import number_fault, ordinary_number, show
 
+LAST_CLASS = 999_999_999
 _SMALLEST_PROBABILITY = 1e-6
 _PROBABILITY = rb"(?:0?\.[0-9]{0,5}[1-9][0-9]{0,12}|1(?:\.0{0,9})?)"
 _DENSITY = rb"(?:0?\.[0-9]{0,5}[1-9][0-9]{0,12}|[1-9][0-9]{0,8}(?:\.[0-9]{0,16})?)"
+_NUMBER_DIGITS = 9
 _ACTION = rb"[0-9]{1,9}"
+# In a line that is an example, whose label is known to be one.
+_WORD = rb"[^ |'][^ |]*"
+_WITH_COST = rb"[^|']*:[^ |']*"
 _SUM_TOLERANCE = 1e-6  # stricter than VW's own, whose complaint would spoil the workspace
 
 Words = Sequence[bytes]
@@ -30,8 +35,11 @@ class Classes:
     """The class labels of a model: numbers from `first` to `last`, or `names`."""
 
     first: int = 0
-    last: int = 999_999_999
+    last: int = LAST_CLASS
     names: tuple[bytes, ...] = ()
+    settles: bool = False  # the first label that is one of these two leaves the other out
+    unsettled: bool = False  # no label has yet been
+    ascending: bool = False  # a list of classes is read in their order; what is out of it goes unnoticed
 
     @property
     def pattern(self) -> bytes:
@@ -40,14 +48,48 @@ class Classes:
             return rb"(?:" + rb"|".join(re.escape(name) for name in self.names) + rb")"
         return _range(self.first, self.last)
 
+    def settled(self, word: bytes) -> Classes | None:
+        """The classes once VW has learned the label `word`, where that settles which they are."""
+        if not self.unsettled or not _is_number(word) or int(word) not in (self.first, self.last):
+            return None
+        zero_based = int(word) == self.first
+        return replace(self, first=0 if zero_based else 1, last=self.last - zero_based, unsettled=False)
+
     def fault(self, word: bytes) -> str | None:
         """Say why `word` is no class of the model."""
         if self.names:
             return None if word in self.names else f"{show(word)} is not one of the named labels"
-        if not word.isdigit():
+        if not _is_number(word):
             return f"{show(word)} is not a class number"
         if not self.first <= int(word) <= self.last:
             return f"class {show(word)} is not in {self.first}..{self.last}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The scalar labels that a model's loss is defined for: `lowest`..`highest`, or these two alone."""
+
+    lowest: float = -math.inf
+    highest: float = math.inf
+    ends_only: bool = False
+
+    def pattern(self, magnitude: float) -> bytes:
+        """A pattern of such labels within ±magnitude; it may match none."""
+        lowest, highest = max(self.lowest, -magnitude), min(self.highest, magnitude)
+        if self.ends_only:
+            return rb"(?:%g|%g)" % (lowest, highest)
+        if lowest == -highest:
+            return ordinary_number(highest)
+        return ordinary_number(highest, sign=b"") if lowest == 0.0 < highest else rb"[^\x00-\xff]"
+
+    def fault(self, word: bytes) -> str | None:
+        """Say why the number `word` is no such label."""
+        number = float(word)
+        if self.ends_only and number not in (self.lowest, self.highest):
+            return f"label {show(word)} is neither {self.lowest:g} nor {self.highest:g}, as the loss function expects"
+        if not self.lowest <= number <= self.highest:
+            return f"label {show(word)} is not in {self.lowest:g}..{self.highest:g}, as the loss function expects"
         return None
 
 
@@ -80,9 +122,18 @@ def _range(first: int, last: int) -> bytes:
     return rb"(?:" + rb"|".join(alternatives) + rb")"
 
 
-def label_form(kind: str, classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
+def label_form(
+    kind: str, classes: Classes, bounds: Bounds, multiline: bool, targets: Targets | None = None
+) -> LabelForm:
     """The form of labels of `kind` (see `binding.LABEL_KINDS`)."""
+    if kind == "simple":
+        return _simple(targets or Targets(), bounds)
     return _FORMS[kind](classes, bounds, multiline)
+
+
+def _is_number(word: bytes) -> bool:
+    """Whether `word` is a class, action or slot number of a length that VW and Python can read."""
+    return word.isdigit() and len(word) <= _NUMBER_DIGITS
 
 
 def _first(*faults: str | None) -> str | None:
@@ -111,8 +162,9 @@ def _observation_fault(word: bytes, classes: Classes, bounds: Bounds) -> str | N
     return _first(classes.fault(parts[0]), number_fault(parts[1], bounds.magnitude), _probability_fault(parts[2]))
 
 
-def _simple(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
+def _simple(targets: Targets, bounds: Bounds) -> LabelForm:
     number = ordinary_number(bounds.magnitude)
+    target = targets.pattern(bounds.magnitude)
     importance = ordinary_number(bounds.importance, sign=b"")
 
     def check(words: Words) -> str | None:
@@ -120,13 +172,13 @@ def _simple(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
             return f"{len(words)} numbers before the features; a label has at most label, importance and initial"
         label, importance_, initial = [*words, *(b"1", b"1", b"0")[len(words) :]]
         return _first(
-            number_fault(label, bounds.magnitude),
+            number_fault(label, bounds.magnitude) or targets.fault(label),
             _importance_fault(importance_, bounds),
             number_fault(initial, bounds.magnitude),
         )
 
-    full = number + rb"(?: +" + importance + rb"(?: +" + number + rb")?)?"
-    return LabelForm(number, full, number, check)
+    full = target + rb"(?: +" + importance + rb"(?: +" + number + rb")?)?"
+    return LabelForm(target, full, _WORD, check)
 
 
 def _multiclass(classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
@@ -138,7 +190,7 @@ def _multiclass(classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm
         return _first(classes.fault(words[0]), *(_importance_fault(word, bounds) for word in words[1:]))
 
     plain = classes.pattern
-    return LabelForm(plain, plain + rb"(?: +" + importance + rb")?", plain, check)
+    return LabelForm(plain, plain + rb"(?: +" + importance + rb")?", _WORD, check)
 
 
 def _costs(classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
@@ -160,10 +212,10 @@ def _costs(classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
 
     if multiline:
         single = classes.pattern + rb"(?::" + cost + rb")?"
-        return LabelForm(pair, rb"(?:shared|" + single + rb")", pair, check)
+        return LabelForm(pair, rb"(?:shared|" + single + rb")", _WITH_COST, check)
     several = pair + rb"(?: +" + pair + rb")*"
     either = classes.pattern + rb"(?::" + cost + rb")?"
-    return LabelForm(several, either + rb"(?: +" + either + rb")*", pair, check)
+    return LabelForm(several, either + rb"(?: +" + either + rb")*", _WITH_COST, check)
 
 
 def _bandit(classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
@@ -172,6 +224,8 @@ def _bandit(classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
     def check(words: Words) -> str | None:
         if multiline and words[0] == b"shared":
             return None if len(words) == 1 else "nothing may follow 'shared'"
+        if multiline and len(words) > 1:
+            return "one label a line; each line of a multi-line example is one action"
         if len([word for word in words if b":" in word]) > 1:
             return "more than one action with a cost; only the action that was taken has one"
         return _first(
@@ -179,26 +233,14 @@ def _bandit(classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
         )
 
     ordinary = rb"(?:shared|" + observation + rb")" if multiline else observation
-    return LabelForm(observation, ordinary, observation, check)
-
-
-def _bandit_eval(classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
-    bandit = _bandit(classes, bounds, multiline)
-
-    def check(words: Words) -> str | None:
-        if len(words) < 2:
-            return "a label is the action to evaluate and what was observed"
-        return _first(classes.fault(words[0]), bandit.check(words[1:]))
-
-    both = classes.pattern + rb" +" + bandit.plain
-    return LabelForm(both, both, both, check, required=True)
+    return LabelForm(observation, ordinary, _WITH_COST, check)
 
 
 def _distribution_fault(pairs: Sequence[bytes], of: str) -> str | None:
     """`action:probability` pairs that must sum to one where there is more than one."""
     parts = [pair.split(b":") for pair in pairs]
     for part, pair in zip(parts, pairs):
-        if len(part) != 2 or not part[0].isdigit() or len(part[0]) > 9:
+        if len(part) != 2 or not _is_number(part[0]):
             return f"{show(pair)} is not action:probability"
         if fault := _probability_fault(part[1]):
             return fault
@@ -234,10 +276,11 @@ def _ccb(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
         )
 
     def _inclusion_fault(word: bytes) -> str | None:
-        return None if all(part.isdigit() for part in word.split(b",")) else f"{show(word)} is not a list of actions"
+        return None if all(map(_is_number, word.split(b","))) else f"{show(word)} is not a list of actions"
 
     slot = rb"ccb +slot(?: +" + outcome + rb")?"
-    return LabelForm(slot, rb"(?:ccb +shared|ccb +action|" + slot + rb")", rb"ccb +slot +[0-9]+:", check, required=True)
+    ordinary = rb"(?:ccb +shared|ccb +action|" + slot + rb")"
+    return LabelForm(slot, ordinary, rb"ccb +slot +" + _WITH_COST, check, required=True)
 
 
 def _slates(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
@@ -248,7 +291,7 @@ def _slates(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
         if words[0] != b"slates" or kind not in (b"shared", b"action", b"slot") or len(rest) > 1:
             return "a label is 'slates shared [cost]', 'slates action SLOT' or 'slates slot [action:probability,...]'"
         if kind == b"action":
-            return None if rest and rest[0].isdigit() and len(rest[0]) <= 9 else "'slates action' names its slot"
+            return None if rest and _is_number(rest[0]) else "'slates action' names its slot"
         if kind == b"shared":
             return number_fault(rest[0], bounds.magnitude) if rest else None
         return _distribution_fault(rest[0].split(b","), "a slot") if rest else None
@@ -256,7 +299,7 @@ def _slates(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
     slot = rb"slates +slot(?: +" + _ACTION + rb":" + _PROBABILITY + rb")?"
     shared = rb"slates +shared(?: +" + cost + rb")?"
     ordinary = rb"(?:" + shared + rb"|slates +action +" + _ACTION + rb"|" + slot + rb")"
-    return LabelForm(ordinary, ordinary, rb"slates +shared +[-.0-9]", check, required=True)
+    return LabelForm(ordinary, ordinary, rb"slates +shared +" + _WORD, check, required=True)
 
 
 def _continuous(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
@@ -274,25 +317,29 @@ def _continuous(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelFor
         return f"density {show(parts[2])} is not positive"
 
     plain = rb"ca +" + number + rb":" + number + rb":" + _DENSITY
-    return LabelForm(plain, plain, plain, check)
+    return LabelForm(plain, plain, rb"ca +" + _WORD, check)
 
 
 def _multilabel(classes: Classes, _bounds: Bounds, _multiline: bool) -> LabelForm:
     def check(words: Words) -> str | None:
         if len(words) > 1:
             return "a label is a list of classes separated by commas, without spaces"
-        return _first(*map(classes.fault, words[0].split(b",")))
+        several = words[0].split(b",")
+        if fault := _first(*map(classes.fault, several)):
+            return fault
+        numbers = [int(each) for each in several] if classes.ascending else []
+        if sorted(set(numbers)) != numbers:
+            return f"the classes {show(words[0])} are not in ascending order; VW would overlook some"
+        return None
 
-    plain = classes.pattern + rb"(?:," + classes.pattern + rb")*"
-    return LabelForm(plain, plain, plain, check)
+    plain = classes.pattern if classes.ascending else classes.pattern + rb"(?:," + classes.pattern + rb")*"
+    return LabelForm(plain, plain, _WORD, check)
 
 
 _FORMS: dict[str, Callable[[Classes, Bounds, bool], LabelForm]] = {
-    "simple": _simple,
     "multiclass": _multiclass,
     "costs": _costs,
     "bandit": _bandit,
-    "bandit-eval": _bandit_eval,
     "ccb": _ccb,
     "slates": _slates,
     "continuous": _continuous,

@@ -17,15 +17,16 @@ from vwserve.errors import ArgumentsError, ModelError, RequestError, VwserveErro
 from vwserve.learner.arguments import split_arguments, with_suggestion
 from vwserve.learner.binding import CHUNK_LINES, Workspace
 from vwserve.learner.bounds import Bounds
-from vwserve.learner.grammar import Grammar, Shape, tag_of
+from vwserve.learner.grammar import Grammar, Shape, split_head, tag_of
 from vwserve.learner.groups import group_fault, merged
-from vwserve.learner.labels import label_form
-from vwserve.learner.options import bits_of, classes_of, expansion_of, scale_of
+from vwserve.learner.labels import Classes, label_form
+from vwserve.learner.options import bits_of, classes_of, expansion_of, scale_of, targets_of
 from vwserve.learner.scalars import format_scalars
 from vwserve.learner.sink import PredictionSink
 from vwserve.learner.tally import Tally
 
 _ERROR = b"!error "
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # VW takes it off every line as it reads it from a socket, but not here
 
 
 class Reply(NamedTuple):
@@ -55,7 +56,7 @@ class Learner:
         initial: Path | None = None,
         bounds: Bounds | None = None,
     ) -> None:
-        self._arguments = split_arguments(arguments) + ([] if learn else ["-t"])
+        self._arguments = ([] if learn else ["-t"]) + split_arguments(arguments)
         self._sink: PredictionSink | None = None
         self._workspace = self._open_initial(initial)
         options = self._workspace.options
@@ -67,6 +68,7 @@ class Learner:
         self._label_kind = self._workspace.label_kind
         self._bits = bits_of(options)
         self._classes = classes_of(options)
+        self._targets = targets_of(options)
         self._expansion = expansion_of(options)
         self.limit(bounds or Bounds())
 
@@ -91,6 +93,8 @@ class Learner:
         shape = self._grammar.shape(block)
         if shape is None or not (len(block) <= self._surely_small_bytes or self._lines_surely_small(block)):
             return None
+        if self._classes.unsettled and shape is not Shape.UNLABELLED:
+            return None
         return self._serve(block, shape, learn)
 
     def answer(self, block: bytes, learn: bool = True) -> bytes:
@@ -111,6 +115,7 @@ class Learner:
 
     def fault(self, line: bytes) -> RequestError | None:
         """Say why `line` cannot be served as an example."""
+        line = line.removeprefix(_BYTE_ORDER_MARK)
         small = len(line) <= self._surely_small_bytes
         if small and self._grammar.shape(line + b"\n"):
             return None
@@ -121,13 +126,34 @@ class Learner:
     def _sift(self, block: bytes, learn: bool) -> bytes:
         """Answer a block in which some line is no ordinary example."""
         out = []
-        judged = [(line, self.fault(line)) for line in block.split(b"\n")[:-1]]
+        judged = [(line.removeprefix(_BYTE_ORDER_MARK), self._judge(line, learn)) for line in block.split(b"\n")[:-1]]
         for good, run in groupby(judged, key=lambda pair: pair[1] is None):
             if good:
                 out.append(self._serve(b"".join([line + b"\n" for line, _ in run]), Shape.MIXED, learn))
             else:
                 out += [self._refuse(error) for _, error in run if error is not None]
         return b"".join(out)
+
+    def _judge(self, line: bytes, learn: bool) -> RequestError | None:
+        """Say why `line` cannot be served; where it can, its label may settle which classes the later ones may have."""
+        unsettled, error = self._classes, self.fault(line)
+        if error or not unsettled.unsettled:
+            return error
+        for word in split_head(line.partition(b"|")[0])[0]:
+            name, colon, _ = word.partition(b":")
+            settled = self._classes.settled(name)
+            # Costs settle it also in a prediction (csoaa.cc), a class does when it is learned (oaa.cc).
+            if settled and (self._label_kind == "costs" or (learn and self.learns)):
+                self._settle(settled)
+            if not colon:
+                break  # an importance
+        if error := self.fault(line):
+            self._settle(unsettled)
+        return error
+
+    def _settle(self, classes: Classes) -> None:
+        self._classes = classes
+        self.limit(self._bounds)
 
     def _serve(self, block: bytes, shape: Shape, learn: bool) -> bytes:
         """Answer a block whose every line is an example."""
@@ -169,7 +195,8 @@ class Learner:
         texts = [self._sink.take() if self._sink else _with_tags(format_scalars(scalars), b"".join(lines[:done]))]
         self._renew()
         self.tally.examples += done
-        self._count_labelled(done, float(done), learn)
+        observed = sum(self._grammar.observed(b"".join(lines[:done])))
+        self._count_labelled(observed, float(observed), learn)
         texts.append(self._refuse(_vw_refusal(error)))
         if lines[done + 1 :]:
             texts.append(self._serve(b"".join(lines[done + 1 :]), Shape.MIXED, learn))
@@ -181,7 +208,8 @@ class Learner:
         """Answer multi-line examples, each by VW's lines for it or by one error line."""
         out: list[bytes] = []
         ready: list[Sequence[bytes]] = []
-        for group in groups:
+        for marked in groups:
+            group = [line.removeprefix(_BYTE_ORDER_MARK) for line in marked]
             error = self.group_fault(group)
             if ready and (error or sum(map(len, ready)) + len(group) > CHUNK_LINES):
                 self._serve_groups(ready, out, learn)
@@ -210,6 +238,15 @@ class Learner:
         served = 0
         try:
             examples = self._workspace.parse(b"\n".join([line for group in groups for line in group]))
+        except RuntimeError as error:
+            if len(groups) > 1:
+                for group in groups:
+                    self._serve_groups([group], out, learn)
+                return
+            self._renew()
+            out.append(self._refuse(_vw_refusal(error)))
+            return
+        try:
             for _ in self._workspace.answer_groups(examples, [len(group) for group in groups], learn):
                 out.append(self._sink.take())
                 self.tally.examples += 1
@@ -225,9 +262,9 @@ class Learner:
 
     def limit(self, bounds: Bounds) -> None:
         """Take from now on only examples within `bounds`."""
-        form = label_form(self._label_kind, self._classes, bounds, self.multiline)
+        form = label_form(self._label_kind, self._classes, bounds, self.multiline, self._targets)
         self._grammar = Grammar(form, bounds.magnitude)
-        self._features = bounds.features
+        self._bounds = bounds
         # A feature takes at least two bytes of its line, a separator and a name.
         self._surely_small_bytes = 2 * self._expansion.safe_features(bounds.features)
 
@@ -260,7 +297,7 @@ class Learner:
             raise
 
     def _open(self, model: Path | None, *more: str) -> Workspace:
-        arguments = [*self._arguments, *more, *(["-i", str(model)] if model else [])]
+        arguments = [*more, *(["-i", str(model)] if model else []), *self._arguments]
         try:
             if self._sink is None:
                 workspace = Workspace(arguments)
@@ -272,13 +309,20 @@ class Learner:
         except ArgumentsError as error:
             raise with_suggestion(error, Workspace([]).options) from error
 
+    @property
+    def _settled_by_labels(self) -> bool:
+        return self._classes.settles and not self._classes.unsettled
+
     def _renew(self) -> None:
         """Replace a workspace that raised by one that knows what it had learned."""
         spoilt = self._workspace
+        more = ["--preserve_performance_counters"]
+        if self._settled_by_labels:  # this a model file does not tell
+            more += ["--indexing", str(self._classes.first)]
         with tempfile.TemporaryDirectory(prefix="vwserve-") as folder:
             model = Path(folder, "renewed.vw")
             self.save(model)
-            self._workspace = self._open(model, "--preserve_performance_counters")
+            self._workspace = self._open(model, *more)
         spoilt.close()
         if self._sink is not None:
             self._sink.take()
@@ -305,9 +349,10 @@ class Learner:
 
     def _size_fault(self, line: bytes) -> RequestError | None:
         size = self._expansion.size(line)
-        if size <= self._features:
+        limit = self._bounds.features
+        if size <= limit:
             return None
-        return RequestError("too-many-features", f"{size} features after interactions; the limit is {self._features}")
+        return RequestError("too-many-features", f"{size} features after interactions; the limit is {limit}")
 
 
 def _vw_refusal(error: RuntimeError) -> RequestError:

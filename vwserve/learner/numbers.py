@@ -5,27 +5,35 @@ from __future__ import annotations
 import math
 import re
 
-# `parse_float` (parse_primitives.h) keeps the exponent in eight bits and the digits in single precision, so that
-# 1e-200 would be read as 1e56: longer forms are refused.
-_DECIMAL = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
+# `parse_float` (parse_primitives.h) keeps the digits in single precision and the exponent, less the decimals, in eight
+# bits, so that 1e-200 would be read as 1e56, and 0e60 as infinity times zero: such forms are refused.
+_DECIMAL = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE](?P<exponent>[+-]?[0-9]{1,2}))?")
 _LONGEST = 38
+_EXPONENTS = range(-64, 39)  # with 38 digits before it, and within the powers of ten that single precision has
 # What `parse_float` takes for its own, also where there is no digit in it, and what it hands to strtof otherwise.
 _TAKEN = re.compile(rb"-?[0-9]*(?:\.[0-9]*)?(?:[eE]-?[0-9]*)?")
 _STRTOF = re.compile(rb"[+-]?(?:inf|nan|0x[0-9a-f]|[0-9]|\.[0-9])", re.IGNORECASE)
 
 
 def ordinary_number(magnitude: float, sign: bytes = rb"-?") -> bytes:
-    """A pattern of the usual decimal forms whose absolute value is below `magnitude` by their count of digits."""
-    digits = max(1, math.floor(math.log10(magnitude)))
-    mantissa = rb"(?:[0-9]{1,%d}(?:\.[0-9]{0,16})?|\.[0-9]{1,16})" % min(digits, 18)
-    return rb"(?:" + sign + mantissa + rb"(?:[eE]-[0-9]{1,2})?)"
+    """A pattern of the usual decimal forms that, by their count of digits, are within ±magnitude."""
+    if magnitude < 10:
+        whole = math.floor(magnitude)
+        mantissa = rb"%d(?:\.0{0,16})?" % whole
+        if whole:
+            mantissa += rb"|[0-%d](?:\.[0-9]{0,16})?|\.[0-9]{1,16}" % (whole - 1)
+    else:
+        digits = min(math.floor(math.log10(magnitude)), 18)
+        mantissa = rb"[0-9]{1,%d}(?:\.[0-9]{0,16})?|\.[0-9]{1,16}" % digits
+    return rb"(?:" + sign + rb"(?:" + mantissa + rb")(?:[eE]-[0-5]?[0-9])?)"
 
 
 def number_fault(word: bytes, magnitude: float) -> str | None:
     """Say why `word` is not a finite decimal number within ±magnitude; None where it is one."""
-    if not _DECIMAL.fullmatch(word):
+    found = _DECIMAL.fullmatch(word)
+    if found is None:
         return f"{show(word)} is not a number"
-    if len(word) > _LONGEST:
+    if len(word) > _LONGEST or int(found["exponent"] or 0) not in _EXPONENTS:
         return f"{show(word)} has more digits than VW can read"
     if not abs(float(word)) <= magnitude:
         return f"{show(word)} is beyond ±{magnitude:g}"

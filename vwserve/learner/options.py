@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vwserve.learner.binding import Option
-from vwserve.learner.expansion import Expansion, grams_per_feature
-from vwserve.learner.labels import Classes
+from vwserve.learner.expansion import ANY_NAMESPACE, Expansion, grams_per_feature
+from vwserve.learner.labels import Classes, Targets
 
 # The option that tells a learner's number of classes, and the number of its first class.
 _FIRST_CLASS = {
+    "search": 1,
     "oaa": 0,  # it counts from zero or from one, as the first label that settles it does (oaa.cc)
     "ect": 1,
     "log_multi": 1,
-    "csoaa": 1,
+    "csoaa": 0,
     "cb": 1,
     "cb_explore": 1,
     "multilabel_oaa": 0,
@@ -25,6 +26,9 @@ _FIRST_CLASS = {
 
 
 _DEFAULT_BITS = 18  # parse_args.cc
+_HEXADECIMAL = re.compile(r"\\x([0-9a-fA-F]{2})")
+# Learners that settle by the labels they meet whether their classes count from zero or from one.
+_SETTLING = frozenset({"oaa", "csoaa"})
 
 
 def bits_of(options: Mapping[str, Option]) -> int:
@@ -44,28 +48,62 @@ def classes_of(options: Mapping[str, Option]) -> Classes:
             indexing = _supplied(options, "indexing")
             first = usual_first if indexing is None else int(indexing)
             last = int(count) - 1 if indexing == 0 or option in ("multilabel_oaa", "plt") else int(count)
-            return Classes(first, last)
+            unsettled = indexing is None and option in _SETTLING
+            ascending = option == "multilabel_oaa"
+            return Classes(first, last, ascending=ascending, settles=unsettled, unsettled=unsettled)
     return Classes()
+
+
+def targets_of(options: Mapping[str, Option]) -> Targets:
+    """The scalar labels that the loss of a model under these options is defined for; for others VW only warns."""
+    loss = options["loss_function"].value if "loss_function" in options else "squared"
+    if _supplied(options, "binary") or loss == "hinge":
+        return Targets(-1.0, 1.0, ends_only=True)
+    if loss == "logistic":
+        return Targets(float(options["logistic_min"].value), float(options["logistic_max"].value))
+    return Targets(lowest=0.0) if loss == "poisson" else Targets()
 
 
 def expansion_of(options: Mapping[str, Option]) -> Expansion:
     """The interactions that a model under these options makes of each example."""
-    terms = [tuple(str(term)) for option in ("quadratic", "cubic", "interactions") for term in _list(options, option)]
+    letters = [_letters(term) for option in ("quadratic", "cubic", "interactions") for term in _list(options, option)]
     # Full names join by bars; each letter here stands for the namespaces of that first letter, which is never fewer.
-    terms += [
-        tuple(name[:1] for name in str(term).split("|"))
+    letters += [
+        "".join(name[:1] for name in str(term).split("|"))
         for term in _list(options, "experimental_full_name_interactions")
     ]
+    # Low-rank interactions are `abK`: K features for each pair, of any two of the letters in --lrqfa.
+    for term in _list(options, "lrq"):
+        letters += [_letters(term)[:2]] * _size(term)
+    if low_rank := _supplied(options, "lrqfa"):
+        names = _letters(low_rank).rstrip("0123456789")
+        letters += [left + right for left in names for right in names if left != right] * _size(low_rank)
+    if _supplied(options, "redefine"):  # a namespace may count as any other
+        letters = [ANY_NAMESPACE * len(term) for term in letters]
+    if _supplied(options, "ccb_explore_adf") or _supplied(options, "slates"):
+        # Every interaction once more with the number of the slot, and that number with every feature.
+        letters += [*letters, ANY_NAMESPACE]
+    affixes = str(_supplied(options, "affix") or "")
+    terms = list(map(tuple, letters))
     return Expansion(
         tuple(terms),
         permutations=bool(_supplied(options, "permutations") or _supplied(options, "leave_duplicate_interactions")),
-        grams=grams_per_feature(_sizes(options, "ngram"), max(_sizes(options, "skips"), default=0)),
+        grams=grams_per_feature(
+            list(map(_size, _list(options, "ngram"))), max(map(_size, _list(options, "skips")), default=0)
+        ),
+        derived=bool(affixes) + affixes.count(",") + bool(_supplied(options, "spelling")),
     )
 
 
-def _sizes(options: Mapping[str, Option], name: str) -> list[int]:
-    """The numbers in values such as `3` and `f3`, a namespace letter before it."""
-    return [int(found[0]) for text in _list(options, name) if (found := re.search(r"\d+$", str(text)))]
+def _letters(term: Any) -> str:
+    r"""The namespaces of an interaction, one character each; VW takes `\x7c` for the character of that code."""
+    return _HEXADECIMAL.sub(lambda found: chr(int(found[1], 16)), str(term))
+
+
+def _size(text: Any) -> int:
+    """The number in values such as `3` and `f3`, a namespace letter before it."""
+    found = re.search(r"\d+$", str(text))
+    return int(found[0]) if found else 0
 
 
 def scale_of(options: Mapping[str, Option]) -> str:
