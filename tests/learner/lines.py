@@ -24,7 +24,9 @@ def features(rng: random.Random, hint: object = 0) -> bytes:
     parts += [f"|{rng.choice('gh')} n{rng.randrange(9)} m{rng.randrange(9)}:{_number(rng)}"]
     if rng.random() < 0.4:
         parts.append(
-            rng.choice(["|w:2.5 heavy", "| anonymous :3", "|empty", "|", "|f again:2", "|long_name k1 k2", "|t\ttab  gap"])
+            rng.choice(
+                ["|w:2.5 heavy", "| anonymous :3", "|empty", "|", "|f again:2", "|long_name k1 k2", "|t\ttab  gap"]
+            )
         )
     return " ".join(parts).encode() + (b" " if rng.random() < 0.1 else b"")
 
@@ -42,7 +44,9 @@ def _number(rng: random.Random) -> str:
 
 def tag(rng: random.Random) -> bytes:
     """What may stand between a label and the first bar: mostly nothing, else a tag in one of its forms."""
-    return rng.choice([b" ", b" ", b" ", b"   ", b" 'tag%d " % rng.randrange(99), b" 't", b" '", b" bare%d" % rng.randrange(9)])
+    return rng.choice(
+        [b" ", b" ", b" ", b"   ", b" 'tag%d " % rng.randrange(99), b" 't", b" '", b" bare%d" % rng.randrange(9)]
+    )
 
 
 def simple(rng: random.Random, labels: Iterable[str] = ("-1", "1", "0.5", "2.25", "0", "-3e-1", "+1")) -> bytes:
@@ -98,11 +102,6 @@ def bandit(rng: random.Random) -> bytes:
     return _maybe(rng, label) + features(rng, action)
 
 
-def bandit_evaluation(rng: random.Random) -> bytes:
-    """`action action:cost:probability`."""
-    return b"%d %d:%d:0.5 " % (rng.randrange(1, 5), rng.randrange(1, 5), rng.randrange(3)) + features(rng)
-
-
 def continuous(rng: random.Random) -> bytes:
     """`[ca action:cost:density] ['tag]`."""
     label = f"ca {rng.uniform(0, 32):.2f}:{rng.choice(['0', '1', '0.5'])}:{rng.choice(['0.05', '0.5', '1.5'])}"
@@ -138,7 +137,9 @@ def actions(rng: random.Random, form: Callable[[random.Random, int], str]) -> li
 
 def bandit_actions(rng: random.Random) -> list[bytes]:
     """For `--cb_adf` and `--cb_explore_adf`."""
-    return actions(rng, lambda rng, action: f"{action}:{rng.choice(['0', '1', '-0.5'])}:{rng.choice(['0.25', '0.5', '1'])}")
+    return actions(
+        rng, lambda rng, action: f"{action}:{rng.choice(['0', '1', '-0.5'])}:{rng.choice(['0.25', '0.5', '1'])}"
+    )
 
 
 def costed_actions(rng: random.Random) -> list[bytes]:
@@ -174,6 +175,11 @@ def slates(rng: random.Random) -> list[bytes]:
         label = b"%d:0.5 " % rng.randrange(count) if known else b""
         lines.append(b"slates slot " + label + features(rng, "slot"))
     return lines
+
+
+def words(rng: random.Random) -> list[bytes]:
+    """For `--search`: a sentence, each word with its class."""
+    return [multiclass(rng, (1, 2, 3)) for _ in range(rng.randrange(1, 5))]
 
 
 def stream(form: Stream, count: int, seed: int = 1) -> list[bytes]:
