@@ -31,6 +31,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -148,8 +149,12 @@ class LineProtocol(Protocol):
 
     def release(self) -> None:
         """Close a drained connection that its client holds open."""
+        transport: object = self.transport
         if self._released:
             self._close()
+        elif self._closing and isinstance(transport, ProtocolWrapper):
+            # TLS waits for the farewell of the client as well; the socket below it need not.
+            cast(Stream, transport.transport).loseConnection()
 
     def expire(self) -> None:
         """Close a connection on which nothing has happened for too long; one that does not even take that, now."""
