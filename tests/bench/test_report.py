@@ -111,3 +111,10 @@ def test_the_document_is_json_with_every_measurement() -> None:
     assert [bar["reached"] for bar in record["bars"]] == [True, False]
     assert document["figures"]["click-learn-single-1"]["ours"][0]["p99_us"] == 99
     assert set(document["environment"]) == {"cores", "python", "vowpalwabbit", "twisted", "numpy"}
+
+
+def test_a_figure_without_a_bar_has_a_row_too() -> None:
+    text = report.text([figures("click-learn-pipelined-64", PIPELINED.ours, PIPELINED.theirs, [1e6, 1e6, 1e6])])
+    (row,) = [line for line in text.splitlines() if line.startswith("click-learn-pipelined-64")]
+    assert row.endswith("  -")
+    assert "0 of 0 bars" not in text

@@ -131,7 +131,7 @@ def _pipelined_row(figures: Figures) -> Sequence[str]:
         str(Spread.of(ratios(figures, "rate"))),
         str(Spread.of(ratios(figures, "ceiling"))),
         _answers(figures),
-        "; ".join(map(str, verdicts(figures))),
+        _bars(figures),
     )
 
 
@@ -144,7 +144,7 @@ def _single_row(figures: Figures) -> Sequence[str]:
         str(Spread.of(ratios(figures, "p99"))),
         str(Spread.of(ratios(figures, "rate"))),
         _answers(figures),
-        "; ".join(map(str, verdicts(figures))),
+        _bars(figures),
     )
 
 
@@ -165,6 +165,10 @@ def _answers(figures: Figures) -> str:
     return {True: "same", False: "DIFFER", None: "-"}[figures.same_answers]
 
 
+def _bars(figures: Figures) -> str:
+    return "; ".join(map(str, verdicts(figures))) or "-"
+
+
 def _table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
@@ -172,7 +176,7 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 def _summary(all_figures: Sequence[Figures]) -> str:
     found = [verdict for figures in all_figures for verdict in verdicts(figures)]
-    lines = [f"{sum(verdict.reached for verdict in found)} of {len(found)} bars are reached."]
+    lines = [f"{sum(verdict.reached for verdict in found)} of {len(found)} bars are reached."] if found else []
     if differing := [figures.cell.name for figures in all_figures if figures.same_answers is False]:
         lines.append(f"The answers of both servers DIFFER: {', '.join(differing)}.")
     loads = [(load.busy, figures.cell.name) for figures in all_figures for load in (*figures.ours, *figures.theirs)]
