@@ -12,7 +12,7 @@ from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.testing import MemoryReactor
 
 from vwserve.configuration import Node
-from vwserve.daemon.endpoints import KINDS, endpoint
+from vwserve.daemon.endpoints import KINDS, endpoint, for_opening
 from vwserve.errors import ConfigurationError
 
 
@@ -148,3 +148,15 @@ def test_knows_the_arguments_that_twisted_knows(kind: str, function: Callable[..
 def test_a_certificate_file_that_holds_none_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "server.pem").write_bytes(content)
     assert "no key and certificate in PEM format" in refusal("ssl:1:privateKey=server.pem", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["tcp:26542", "tcp:26542:interface=127.0.0.1", "unix:/run/a\\:b:mode=660", "ssl:1:privateKey=k"]
+)
+def test_is_opened_with_room_for_a_burst_of_clients(text: str) -> None:
+    assert for_opening(text) == text + ":backlog=1024"
+
+
+@pytest.mark.parametrize("text", ["tcp:1:backlog=5", "tcp:1:127.0.0.1:5", "systemd:domain=INET:index=0", "stdio:"])
+def test_is_opened_as_it_is_where_that_is_settled(text: str) -> None:
+    assert for_opening(text) == text

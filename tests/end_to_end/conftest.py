@@ -201,7 +201,7 @@ def start_daemon(folder: Path) -> Iterator[StartDaemon]:
         write_models(folder, models)
         port = free_port()
         own = next(iter(models))
-        listen = f"listen:\n- {{endpoint: 'tcp:{port}:interface=127.0.0.1:backlog=1024', model: {own}{listener}}}\n"
+        listen = f"listen:\n- {{endpoint: 'tcp:{port}:interface=127.0.0.1', model: {own}{listener}}}\n"
         (folder / "vwserve.yaml").write_text(listen + settings)
         daemons.append(Daemon(folder, port, "-c", "vwserve.yaml"))
         daemons[-1].wait_for("listening on tcp:")

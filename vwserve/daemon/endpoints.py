@@ -21,6 +21,10 @@ from vwserve.configuration import Node
 from vwserve.configuration.document import shown
 from vwserve.configuration.schema import known_names, text
 
+# Clients that may wait to be accepted. With Twisted's own 50 a burst of a thousand takes ten seconds: the system drops
+# the handshakes beyond it, and the clients try again later and later.
+_BACKLOG = 1024
+
 _LONGEST_SOCKET_PATH = 107  # bytes; sun_path in struct sockaddr_un has 108 with its NUL
 
 # A backslash takes the next character literally, so it separates nothing.
@@ -102,6 +106,16 @@ def endpoint(node: Node) -> Endpoint:
     found = Endpoint(":".join(described), (kind, *sorted(given.items())))
     _CHECKS.get(kind, _no_check)(node, found.description, given)
     return found
+
+
+def for_opening(description: str) -> str:
+    """The endpoint as it is opened: with room for a burst of clients, unless it says itself for how many."""
+    kind, *parts = re.split(r"(?<!\\):", description)
+    takes = KINDS.get(kind)
+    positional = [part for part in parts if "=" not in part]
+    if takes is None or "backlog" not in takes.arguments or "backlog=" in description or len(positional) > 1:
+        return description
+    return f"{description}:backlog={_BACKLOG}"
 
 
 def _split(node: Node, description: str) -> Iterator[str]:

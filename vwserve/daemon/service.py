@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from vwserve.daemon.endpoints import for_opening
 from vwserve.daemon.listener import Connections, Listener
 from vwserve.daemon.served import ServedModels
 from vwserve.daemon.settings import Listen, Settings
@@ -110,7 +111,7 @@ class Daemon:
     async def _open(self, listen: Listen) -> Problem | None:
         listener = Listener(listen, self._models, self._connections)
         try:
-            port = await serverFromString(self._reactor, listen.endpoint).listen(listener)
+            port = await serverFromString(self._reactor, for_opening(listen.endpoint)).listen(listener)
         except Exception as error:  # whatever a kind of endpoint raises: the user sees which listener and why
             self.log.debug("{failure}", failure=Failure())
             return Problem(listen.place, "listen", f"cannot open {listen.endpoint}: {error}")
