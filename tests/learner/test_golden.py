@@ -100,7 +100,6 @@ SCALAR: dict[Line, list[str]] = {
         "--active_cover --loss_function logistic",
         "--bootstrap 3 --bs_type vote",
         "--replay_b 5 --loss_function logistic",
-        "--ksvm",
     ],
     lines.shares: ["--loss_function logistic --logistic_min 0 --logistic_max 1"],
     lines.counts: ["--loss_function poisson", "--loss_function poisson --link poisson"],
@@ -124,7 +123,7 @@ CLASSES: dict[Line, list[str]] = {
     ],
     lines.zero_based: ["--oaa 5", "--oaa 5 --indexing 0"],
     lines.named: ["--oaa 3 --named_labels cat,dog,bird", "--oaa 3 --named_labels cat,dog,bird --scores"],
-    lines.costs: ["--csoaa 5", "--replay_c 5 --csoaa 5", "--cs_active 5 --simulation"],
+    lines.costs: ["--csoaa 5", "--replay_c 5 --csoaa 5"],
     lines.multilabel: [
         "--multilabel_oaa 5",
         "--plt 5 --loss_function logistic",

@@ -35,6 +35,8 @@ REFUSED: dict[str, str] = {
     "bfgs": "it needs several passes over the data",
     "conjugate_gradient": "it needs several passes over the data",
     "lda": "its predictions come a minibatch late",
+    "cs_active": "it writes model files of its own while it learns",
+    "ksvm": "it keeps the examples themselves, and VW crashes on some of them",
     "eval": "it evaluates logged decisions and predicts none",
     "sample_pdf": "it is a part of --cats, which draws the actions itself",
     "help": "it is not an option of a model",
@@ -49,7 +51,7 @@ _CLASSES = range(1, 1_000_001)
 _COUNTS: dict[str, range] = {
     **dict.fromkeys(("oaa", "ect", "csoaa", "log_multi", "recall_tree", "multilabel_oaa", "search"), _CLASSES),
     **dict.fromkeys(("cb", "cb_explore", "cbify", "cats", "cats_pdf", "cats_tree", "multiworld_test"), _CLASSES),
-    **dict.fromkeys(("plt", "cs_active", "warm_cb", "cbify_reg", "memory_tree", "max_number_of_labels"), _CLASSES),
+    **dict.fromkeys(("plt", "warm_cb", "cbify_reg", "memory_tree", "max_number_of_labels"), _CLASSES),
     **dict.fromkeys(("bag", "cover", "bootstrap", "boosting", "nn", "epoch_size", "rank", "new_mf"), range(1, 10_001)),
     **dict.fromkeys(("batch_sz", "sketch_size", "rnd", "synthcoversize", "max_actions"), range(1, 10_001)),
     **dict.fromkeys(("replay_b", "replay_c", "replay_m", "swap_resistance"), range(1, 1_000_001)),

@@ -7,7 +7,7 @@ import re
 
 # `parse_float` (parse_primitives.h) keeps the digits in single precision and the exponent, less the decimals, in eight
 # bits, so that 1e-200 would be read as 1e56, and 0e60 as infinity times zero: such forms are refused.
-_DECIMAL = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE](?P<exponent>[+-]?[0-9]{1,2}))?")
+_DECIMAL = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE](?P<exponent>[+-]?[0-9]+))?")
 _LONGEST = 38
 _EXPONENTS = range(-64, 39)  # with 38 digits before it, and within the powers of ten that single precision has
 # What `parse_float` takes for its own, also where there is no digit in it, and what it hands to strtof otherwise.
