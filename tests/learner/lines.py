@@ -6,7 +6,7 @@ The first feature of an example tells its label, so that a model that learns ans
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 Stream = Callable[[random.Random], bytes]
 
@@ -192,3 +192,47 @@ def groups(form: Callable[[random.Random], list[bytes]], count: int, seed: int =
     """`count` multi-line examples of a form."""
     rng = random.Random(seed)
     return [form(rng) for _ in range(count)]
+
+
+# -- what is no example ----------------------------------------------------------------------------------------------
+
+_WORDS_ASTRAY = (
+    b"nan inf -inf 1e30 1e-99 0e99 0x1f 1. .5e3 -0 + - . e E5 1e12 1e6 1e-45 99999999999999999999 4294967295 "
+    b"1:2 1:2:0.5 1:2:3:4 0:1:0.5 1:1:0 1:1:1e-30 1:1:-1 1:1:2 0:1:0.5,1:0.5 0:0.5,1:0.5 1,2 2,1 , : :: 0 1 5 6 "
+    b"shared label:3 ca save @ ! ' | || |f:0 |f:1e12 |:2 |f:2:3 |f:x a:1e12 a:-1e12 a:1x a:e a: :nan a:b|"
+)
+_SPLINTERS = [
+    *_WORDS_ASTRAY.split(),
+    *(b"ccb slot", b"ccb action", b"slates slot", b"slates action 1", b"ca 1:2:3", b"ca nan:1:1", b"1 1 1", b"1 -1"),
+    *(b"1 0", b"0" * 5000, b"1" * 5000, b" ", b"\t", b"\r", b"\0", b"\x7f", b"\xff", b"\xef\xbb\xbf"),
+]
+
+
+def mutated(rng: random.Random, line: bytes, others: Sequence[bytes]) -> bytes:
+    """A line with a few bytes flipped, left out, put in, or with the end of another; never with a newline."""
+    for _ in range(rng.choice([1, 1, 1, 2, 3])):
+        # Half of the faults are in the label.
+        reach = line.find(b"|") + 2 if rng.random() < 0.5 else len(line)
+        start = rng.randrange(max(1, min(reach, len(line))))
+        before, after = line[:start], line[start:]
+        words = line.split(b" ")
+        words[rng.randrange(len(words))] = rng.choice(_SPLINTERS)
+        line = rng.choice(
+            [
+                before + bytes([(after or b"x")[0] ^ (1 << rng.randrange(8))]) + after[1:],
+                before + after[rng.randrange(1, 6) :],
+                before + rng.choice(_SPLINTERS) + after,
+                before + b" " + rng.choice(_SPLINTERS) + b" " + after,
+                before + bytes([rng.choice(b" :|'\t.-+e0159,@ax")]) + after,
+                before + rng.choice(others)[start:],
+                b" ".join(words),
+            ]
+        ).replace(b"\n", b"")
+    return line or b"x"
+
+
+def spoilt(form: Stream, count: int, seed: int = 1) -> list[bytes]:
+    """A stream of a form in which two of three lines are mutated."""
+    rng = random.Random(seed)
+    sound = stream(form, 100, seed)
+    return [mutated(rng, line, sound) if rng.random() < 0.67 else line for line in rng.choices(sound, k=count)]
