@@ -9,13 +9,14 @@ chunk of lines, and a workspace that raised is `spoilt`: its owner builds anothe
 from __future__ import annotations
 
 import os
+import struct
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pylibvw
 
@@ -49,6 +50,10 @@ PLAIN_SCALAR_REDUCTIONS = frozenset(
     | {"binary", "nn", "lrq", "lrqfa", "rank", "autolink", "boosting", "interact", "stage_poly", "replay_b"}
     | {"marginal", "baseline"}
 )
+
+Examples: TypeAlias = list[pylibvw.example]
+# What a simple label is where there is none: FLT_MAX (simple_label.h).
+NO_LABEL = struct.unpack("f", b"\xff\xff\x7f\x7f")[0]
 
 _prediction = itemgetter(1)
 _learn = pylibvw.vw.learn
@@ -108,11 +113,11 @@ class Workspace:
 
     # -- a chunk of single-line examples --------------------------------------------------------------------------
 
-    def parse(self, chunk: bytes) -> list[pylibvw.example]:
+    def parse(self, chunk: bytes) -> Examples:
         """Parse a chunk of at most CHUNK_LINES lines; every example must be taken by one of the methods below."""
         return self._vw._parse(chunk)
 
-    def learn(self, examples: list[pylibvw.example], scalars: list[float]) -> None:
+    def learn(self, examples: Examples, scalars: list[float]) -> None:
         """Learn the labelled and predict the others, in order, appending each prediction made before its update.
 
         Each example is finished before the next is learned, as in `vw` itself: some update rules read the counters
@@ -128,7 +133,7 @@ class Workspace:
         steps = zip(map(_learn, vw, examples), map(_scalar, examples), map(_finish, vw, examples))
         scalars.extend(map(_prediction, steps))
 
-    def predict(self, examples: list[pylibvw.example], scalars: list[float]) -> None:
+    def predict(self, examples: Examples, scalars: list[float]) -> None:
         """Predict, in order, whatever the labels say, appending each prediction."""
         deque(map(pylibvw.example.set_test_only, examples, repeat(True)), 0)
         vw = repeat(self._vw)
@@ -136,18 +141,26 @@ class Workspace:
         scalars.extend(map(_prediction, steps))
 
     @staticmethod
-    def labels(examples: list[pylibvw.example]) -> list[float]:
+    def labels(examples: Examples) -> list[float]:
         """The simple labels of parsed examples, FLT_MAX where there is none."""
         return list(map(_label, examples))
 
     @staticmethod
-    def weights(examples: list[pylibvw.example]) -> list[float]:
+    def weights(examples: Examples) -> list[float]:
         """The importance of parsed examples, whatever their kind of label."""
         return list(map(pylibvw.example.get_simplelabel_weight, examples))
 
+    @staticmethod
+    def tags(examples: Examples) -> list[bytes] | None:
+        """The tags of parsed examples, None where the binding cannot tell: it has them as text only."""
+        try:
+            return [tag.encode() for tag in map(pylibvw.example.get_tag, examples)]
+        except UnicodeDecodeError:
+            return None
+
     # -- multi-line examples --------------------------------------------------------------------------------------
 
-    def answer_groups(self, examples: list[pylibvw.example], sizes: Sequence[int], learn: bool) -> Iterator[None]:
+    def answer_groups(self, examples: Examples, sizes: Sequence[int], learn: bool) -> Iterator[None]:
         """Learn or predict multi-line examples made of the next `sizes[i]` parsed examples, yielding after each."""
         remaining = iter(examples)
         act = self._vw.learn_multi if learn else self._vw.predict_multi

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from vwserve.errors import ArgumentsError, ModelError, RequestError, VwserveError
 from vwserve.learner.arguments import split_arguments, with_suggestion
-from vwserve.learner.binding import CHUNK_LINES, Workspace
+from vwserve.learner.binding import CHUNK_LINES, NO_LABEL, Examples, Workspace
 from vwserve.learner.bounds import Bounds
 from vwserve.learner.grammar import Grammar, Shape, split_head, tag_of
 from vwserve.learner.groups import group_fault, merged
@@ -26,6 +26,7 @@ from vwserve.learner.sink import PredictionSink
 from vwserve.learner.tally import Tally
 
 _ERROR = b"!error "
+_UNLABELLED, _LABELLED, _MIXED = Shape
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # VW takes it off every line as it reads it from a socket, but not here
 
 
@@ -93,7 +94,7 @@ class Learner:
         shape = self._grammar.shape(block)
         if shape is None or not (len(block) <= self._surely_small_bytes or self._lines_surely_small(block)):
             return None
-        if self._classes.unsettled and shape is not Shape.UNLABELLED:
+        if self._classes.unsettled and shape is not _UNLABELLED:
             return None
         return self._serve(block, shape, learn)
 
@@ -129,7 +130,7 @@ class Learner:
         judged = [(line.removeprefix(_BYTE_ORDER_MARK), self._judge(line, learn)) for line in block.split(b"\n")[:-1]]
         for good, run in groupby(judged, key=lambda pair: pair[1] is None):
             if good:
-                out.append(self._serve(b"".join([line + b"\n" for line, _ in run]), Shape.MIXED, learn))
+                out.append(self._serve(b"".join([line + b"\n" for line, _ in run]), _MIXED, learn))
             else:
                 out += [self._refuse(error) for _, error in run if error is not None]
         return b"".join(out)
@@ -157,15 +158,23 @@ class Learner:
 
     def _serve(self, block: bytes, shape: Shape, learn: bool) -> bytes:
         """Answer a block whose every line is an example."""
-        workspace = self._workspace
-        scalars: list[float] = []
         try:
-            examples = workspace.parse(block)
+            examples = self._workspace.parse(block)
         except RuntimeError as error:
             return self._recover(block, [], learn, error, parsed=False)
+        if self._sink is None:
+            return self._serve_scalars(block, examples, shape, learn)
+        return self._serve_printed(self._sink, block, examples, shape, learn)
+
+    def _serve_scalars(self, block: bytes, examples: Examples, shape: Shape, learn: bool) -> bytes:
+        """Answer examples whose predictions are plain numbers."""
+        workspace = self._workspace
+        scalars: list[float] = []
+        labels = workspace.labels(examples) if shape is not _UNLABELLED else []
+        observed = [label != NO_LABEL for label in labels] if shape is _MIXED else []
+        weights = workspace.weights(list(compress(examples, observed))) if any(observed) else []
+        tags = workspace.tags(examples) or _tags(block) if shape is _MIXED else []
         try:
-            labels = workspace.labels(examples) if shape is not Shape.UNLABELLED else []
-            weights = workspace.weights(examples) if shape is Shape.MIXED else []
             if learn:
                 workspace.learn(examples, scalars)
             else:
@@ -173,33 +182,49 @@ class Learner:
         except RuntimeError as error:
             return self._recover(block, scalars, learn, error, parsed=True)
         self.tally.examples += len(scalars)
-        if shape is Shape.LABELLED:
+        if shape is _LABELLED:
             self._count_labelled(len(scalars), float(len(scalars)), learn)
-            if self._sink is None:
-                self.tally.pair(scalars, labels)
-        elif shape is Shape.MIXED:
+            self.tally.pair(scalars, labels)
+        elif weights:
+            self._count_labelled(len(weights), sum(weights), learn)
+            self.tally.pair(compress(scalars, observed), compress(labels, observed))
+        return _tagged(format_scalars(scalars), tags)
+
+    def _serve_printed(
+        self, sink: PredictionSink, block: bytes, examples: Examples, shape: Shape, learn: bool
+    ) -> bytes:
+        """Answer examples whose predictions VW prints."""
+        scalars: list[float] = []  # of no meaning here, but they tell how far VW got
+        weights = self._workspace.weights(examples) if shape is _MIXED else []
+        try:
+            if learn:
+                self._workspace.learn(examples, scalars)
+            else:
+                self._workspace.predict(examples, scalars)
+        except RuntimeError as error:
+            return self._recover(block, scalars, learn, error, parsed=True)
+        self.tally.examples += len(scalars)
+        if shape is _LABELLED:
+            self._count_labelled(len(scalars), float(len(scalars)), learn)
+        elif shape is _MIXED:
             observed = self._grammar.observed(block)
             self._count_labelled(sum(observed), sum(compress(weights, observed)), learn)
-            if self._sink is None:
-                self.tally.pair(compress(scalars, observed), compress(labels, observed))
-        if self._sink is not None:
-            return self._sink.take()
-        return _with_tags(format_scalars(scalars), block) if shape is Shape.MIXED else format_scalars(scalars)
+        return sink.take()
 
     def _recover(self, block: bytes, scalars: list[float], learn: bool, error: RuntimeError, parsed: bool) -> bytes:
         """Answer the rest of a block at whose line `len(scalars)`, or somewhere while parsing it, VW raised."""
         lines = [line + b"\n" for line in block.split(b"\n")[:-1]]
         if not parsed and len(lines) > 1:
-            return b"".join([self._serve(line, Shape.MIXED, learn) for line in lines])
+            return b"".join([self._serve(line, _MIXED, learn) for line in lines])
         done = len(scalars)
-        texts = [self._sink.take() if self._sink else _with_tags(format_scalars(scalars), b"".join(lines[:done]))]
+        texts = [self._sink.take() if self._sink else _tagged(format_scalars(scalars), _tags(b"".join(lines[:done])))]
         self._renew()
         self.tally.examples += done
         observed = sum(self._grammar.observed(b"".join(lines[:done])))
         self._count_labelled(observed, float(observed), learn)
         texts.append(self._refuse(_vw_refusal(error)))
         if lines[done + 1 :]:
-            texts.append(self._serve(b"".join(lines[done + 1 :]), Shape.MIXED, learn))
+            texts.append(self._serve(b"".join(lines[done + 1 :]), _MIXED, learn))
         return b"".join(texts)
 
     # -- multi-line examples ---------------------------------------------------------------------------------------
@@ -363,12 +388,15 @@ def _reply(text: bytes, tag: bytes) -> Reply:
     return Reply(text.removesuffix(b" " + tag) if tag and not text.startswith(_ERROR) else text, tag)
 
 
-def _with_tags(text: bytes, block: bytes) -> bytes:
+def _tags(block: bytes) -> list[bytes]:
+    return [tag_of(line) for line in block.split(b"\n")[:-1]]
+
+
+def _tagged(text: bytes, tags: Sequence[bytes]) -> bytes:
     """Predictions, one a line, each followed by the tag of its example as VW prints it."""
-    tags = [tag_of(line) for line in block.split(b"\n")]
     if not any(tags):
         return text
-    predictions = text.split(b"\n")[:-1]
+    predictions = text.split(b"\n")
     return b"".join([b"%s %s\n" % (value, tag) if tag else value + b"\n" for value, tag in zip(predictions, tags)])
 
 

@@ -11,8 +11,8 @@ CHUNK_LINES = 250
 """The most lines in a chunk; beyond it VW's pool of examples outgrows the processor's caches."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_NEWLINE = ord("\n")
-_FEW_BYTES = 4096  # what is shorter is not worth an array
+_MARK_BEGINS = _BYTE_ORDER_MARK[:1]
+_NEWLINE = b"\n"
 _HEAD_BYTES = 1024  # enough of an over-long line to read its address
 
 
@@ -83,12 +83,12 @@ class LineFramer:
         if b"\r" in lines:
             lines = lines.replace(b"\r\n", b"\n")
         # Looking for one byte is many times faster than looking for three.
-        if _BYTE_ORDER_MARK[:1] in lines and _BYTE_ORDER_MARK in lines:
+        if _MARK_BEGINS in lines and _BYTE_ORDER_MARK in lines:
             lines = (b"\n" + lines).replace(b"\n" + _BYTE_ORDER_MARK, b"\n")[1:]
-        if len(lines) <= _FEW_BYTES and len(lines) <= self._line_bytes and lines.count(b"\n") <= CHUNK_LINES:
+        if len(lines) <= self._line_bytes and lines.count(_NEWLINE) <= CHUNK_LINES:
             self.chunks.append(lines)
             return
-        ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == _NEWLINE) + 1
+        ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == _NEWLINE[0]) + 1
         cuts = {*ends[CHUNK_LINES - 1 :: CHUNK_LINES].tolist(), len(lines)}
         overlong: set[int] = set()  # where such lines end
         if len(lines) > self._line_bytes:
