@@ -225,7 +225,7 @@ def test_what_is_wrong_with_an_addressed_line_is_one_error(line: bytes, code: st
 
 
 def test_an_error_of_one_of_several_models_is_the_answer_and_none_learns(models: Models, talk: Talk) -> None:
-    answers = talk(models, b"@ctr,kind 7 |u a\n")
+    answers = talk(models, b"@ctr,kind -1 |u a\n")
     assert answers.startswith(b"!error bad-example kind: ")
     assert answers.count(b"\n") == 1
     assert [model.statistics()["learned"] for name in ("ctr", "kind") if (model := models.get(name))] == [0, 0]
