@@ -117,6 +117,17 @@ class Descriptor(FileDescriptor):
         self.room -= len(taken)
         return len(taken)
 
+    def getHandle(self) -> Descriptor:
+        """The socket."""
+        return self
+
+    def send(self, data: bytes) -> int:
+        """Take what there is room for, as a socket."""
+        taken = self.writeSomeData(data)
+        if not taken:
+            raise BlockingIOError
+        return taken
+
     def client_reads(self, room: int = 1 << 30) -> None:
         """There is room again, and the reactor says so."""
         self.room = room

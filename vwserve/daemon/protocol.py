@@ -186,7 +186,7 @@ class LineProtocol(Protocol):
 
     def _answer(self) -> None:
         """Answer as much of what was received as the client reads; once that is all, finish what is to be finished."""
-        if self._held():
+        if self._paused or self._closing or self._next_turn is not None:
             return
         answers: list[bytes] = []
         try:
@@ -220,9 +220,12 @@ class LineProtocol(Protocol):
         if (descriptor := self._socket) is None:
             self._stream.write(text)
             return
-        sent = descriptor.writeSomeData(text)
+        try:
+            sent = cast(ITCPTransport, descriptor).getHandle().send(text)
+        except OSError:
+            sent = 0  # nothing fits, or the client is gone: the reactor finds out
         if sent != len(text):
-            descriptor.write(text[sent:] if isinstance(sent, int) else text)  # the reactor finds out what is the matter
+            descriptor.write(text[sent:])
             descriptor.producerPaused = True
             self.pauseProducing()
 

@@ -13,6 +13,9 @@ from vwserve.model.progress import Progress
 class Servable:
     """One version of one model, ready to answer; the daemon and a notebook use the same.
 
+    `multiline` tells whether an example is several lines, up to a blank one, and `spaceless` whether the text of a
+    prediction has no space.
+
     Not thread-safe: one owner each. Raises ArgumentsError, or ModelError for `initial`, where VW cannot make the model.
     """
 
@@ -30,18 +33,10 @@ class Servable:
         self.version = version
         self._learner = Learner(arguments, learn=learn, initial=initial, bounds=bounds)
         self._progress = Progress(self._learner.scale)
+        self.multiline = self._learner.multiline
+        self.spaceless = self._learner.spaceless
         self._tally = self._learner.tally
         self._tally.observe = self._progress.add
-
-    @property
-    def multiline(self) -> bool:
-        """Whether an example is several lines, up to a blank one."""
-        return self._learner.multiline
-
-    @property
-    def spaceless(self) -> bool:
-        """Whether the text of a prediction has no space."""
-        return self._learner.spaceless
 
     @property
     def summary(self) -> str:

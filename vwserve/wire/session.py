@@ -101,16 +101,16 @@ class Session:
 
     def _answer(self, chunk: bytes) -> bytes:
         if self._group is None:
-            text = self._answer_addressed(chunk) if chunk.startswith(b"@") else self._answer_own(chunk)
+            text = None
+            if chunk.startswith(b"@"):
+                text = self._answer_addressed(chunk)
+            elif (model := self._models.get(self._own)) is not None and not model.multiline:
+                text = model.answer_ordinary(chunk)
             if text is not None:
                 return text
         for line in chunk.split(b"\n")[:-1]:
             self._take(line)
         return self._taken()
-
-    def _answer_own(self, chunk: bytes) -> bytes | None:
-        model = self._own_model()
-        return None if model is None or model.multiline else model.answer_ordinary(chunk)
 
     def _answer_addressed(self, chunk: bytes) -> bytes | None:
         """Answer a chunk whose every line carries the same one-model address; None where it is not so."""
