@@ -117,7 +117,7 @@ class Descriptor(FileDescriptor):
         self.room -= len(taken)
         return len(taken)
 
-    def getHandle(self) -> Descriptor:
+    def getHandle(self) -> "Descriptor":
         """The socket."""
         return self
 

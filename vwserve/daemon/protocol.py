@@ -27,6 +27,7 @@ from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IPushProducer,
     IReactorTime,
+    ISystemHandle,
     ITCPTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
@@ -221,7 +222,7 @@ class LineProtocol(Protocol):
             self._stream.write(text)
             return
         try:
-            sent = cast(ITCPTransport, descriptor).getHandle().send(text)
+            sent = cast(ISystemHandle, descriptor).getHandle().send(text)
         except OSError:
             sent = 0  # nothing fits, or the client is gone: the reactor finds out
         if sent != len(text):
