@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
+from socket import socket
 from typing import Protocol as Interface
 from typing import cast
 
@@ -27,7 +28,6 @@ from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IPushProducer,
     IReactorTime,
-    ISystemHandle,
     ITCPTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
@@ -70,6 +70,13 @@ class Stream(Interface):
 
     def abortConnection(self) -> None:
         """Close now."""
+
+
+class HasSocket(Interface):
+    """A transport that is a socket itself."""
+
+    def getHandle(self) -> socket:
+        """The socket."""
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
@@ -222,7 +229,7 @@ class LineProtocol(Protocol):
             self._stream.write(text)
             return
         try:
-            sent = cast(ISystemHandle, descriptor).getHandle().send(text)
+            sent = cast(HasSocket, descriptor).getHandle().send(text)
         except OSError:
             sent = 0  # nothing fits, or the client is gone: the reactor finds out
         if sent != len(text):
