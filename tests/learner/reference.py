@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -10,18 +11,30 @@ from pathlib import Path
 
 PATIENCE_S = 120
 
+_COMPLAINT = re.compile(r"^\[(?:warning|error|critical)\] .*$", re.MULTILINE)
+
 
 def vw(arguments: str, data: bytes, folder: Path) -> bytes:
     """The predictions that `vw` prints for a file of this content, learning as it goes."""
+    return _run(arguments + " --quiet", data, folder)[0]
+
+
+def complaints(arguments: str, data: bytes, folder: Path) -> list[str]:
+    """What `vw` warns about in a file of this content."""
+    return _COMPLAINT.findall(_run(arguments + " --driver_output_off", data, folder)[1])
+
+
+def _run(arguments: str, data: bytes, folder: Path) -> tuple[bytes, str]:
     file, predictions = folder / "examples.vw", folder / "predictions.txt"
     file.write_bytes(data)
     predictions.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "vowpalwabbit", *shlex.split(arguments), "--quiet", "--no_stdin"]
+    command = [sys.executable, "-m", "vowpalwabbit", *shlex.split(arguments), "--no_stdin"]
     done = subprocess.run(
         [*command, "-d", str(file), "-p", str(predictions)], capture_output=True, check=False, timeout=PATIENCE_S
     )
-    assert done.returncode == 0, done.stderr.decode()
-    return predictions.read_bytes()
+    said = (done.stdout + done.stderr).decode("utf-8", "replace")
+    assert done.returncode == 0, said
+    return predictions.read_bytes(), said
 
 
 def joined(lines: Iterable[bytes]) -> bytes:

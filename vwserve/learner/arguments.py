@@ -43,6 +43,7 @@ REFUSED: dict[str, str] = {
     "h": "it is not an option of a model",
     "version": "it is not an option of a model",
     "dry_run": "a dry run serves nothing",
+    "strict_parse": "every line is checked as strictly as it is",
     "args": "write the options themselves",
 }
 

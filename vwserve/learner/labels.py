@@ -202,20 +202,21 @@ def _costs(classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
             return None if len(words) == 1 else "nothing may follow 'shared'"
         if multiline and len(words) > 1:
             return "one class a line; each line of a multi-line example is one class"
+        if len({b":" in word for word in words}) > 1:
+            return "some classes have a cost and some have none"
         return _first(*(_cost_fault(word) for word in words))
 
     def _cost_fault(word: bytes) -> str | None:
         name, colon, number = word.partition(b":")
-        if multiline and name == b"label" and colon:
-            return number_fault(number, bounds.magnitude)
         return _first(classes.fault(name), number_fault(number, bounds.magnitude) if colon else None)
 
     if multiline:
         single = classes.pattern + rb"(?::" + cost + rb")?"
-        return LabelForm(pair, rb"(?:shared|" + single + rb")", _WITH_COST, check)
+        # VW crashes on a line without its class (csoaa_ldf.cc).
+        return LabelForm(pair, rb"(?:shared|" + single + rb")", _WITH_COST, check, required=True)
     several = pair + rb"(?: +" + pair + rb")*"
-    either = classes.pattern + rb"(?::" + cost + rb")?"
-    return LabelForm(several, either + rb"(?: +" + either + rb")*", _WITH_COST, check)
+    without = classes.pattern + rb"(?: +" + classes.pattern + rb")*"
+    return LabelForm(several, rb"(?:" + several + rb"|" + without + rb")", _WITH_COST, check)
 
 
 def _bandit(classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
