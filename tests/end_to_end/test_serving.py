@@ -1,5 +1,6 @@
 """A real daemon does what the protocol promises, over every kind of socket."""
 
+import resource
 import socket
 import ssl
 import sys
@@ -158,6 +159,16 @@ def test_a_million_lines_are_answered_in_order_and_leave_no_memory_behind(daemon
     assert daemon.memory_kib() < before + 16 * 1024
 
 
+@pytest.fixture
+def many_descriptors(daemon: Daemon) -> Iterator[None]:
+    """Lets this process, but not the daemon that runs already, open more files than the usual 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard) if hard > 0 else 4096, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_descriptors")
 def test_a_thousand_clients_at_once(daemon: Daemon) -> None:
     clients = [daemon.connect() for _ in range(1000)]
     for place, client in enumerate(clients):

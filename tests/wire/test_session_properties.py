@@ -76,6 +76,44 @@ def test_mutated_candidates_refuse_their_batch_or_are_predicted(
         assert [len(group.split(b" ")) for group in answer.split(b"\t")] == [len(lines)] * 2
 
 
+@st.composite
+def groups(draw: st.DrawFn, name: str) -> bytes:
+    """A multi-line example for adf or ldf, most often a good one, of which some line may have been mutated."""
+    actions = draw(st.integers(1, 4))
+    chosen = draw(st.sampled_from([None, *range(actions)]))
+    shared = draw(st.sampled_from([[], [b"shared " + draw(SPACES)]])) if name == "adf" else []
+    labels = [b"0:0.5:0.25 " if action == chosen else b"" for action in range(actions)]
+    if name == "ldf":
+        labels = [
+            b"%d:%d " % (action + 1, action != chosen) if chosen is not None else b"" for action in range(actions)
+        ]
+    lines = [*shared, *(label + draw(SPACES) for label in labels)]
+    if draw(st.booleans()):
+        lines[draw(st.integers(0, len(lines) - 1))] = draw(mutants().filter(bool))
+    if opens_batch(lines[0].lstrip(b" ")):
+        lines[0] = b"|"
+    return b"\n".join(lines) + b"\n\n"
+
+
+@settings(max_examples=100)
+@given(
+    st.sampled_from(["adf", "ldf"]).flatmap(lambda name: st.tuples(st.just(name), st.lists(groups(name), max_size=10)))
+)
+def test_mutated_multi_line_examples_are_answered_in_place_and_change_nothing(
+    make_models: MakeModels, talk: Talk, weights: Weights, case: tuple[str, Sequence[bytes]]
+) -> None:
+    name, sent = case
+    address = b"@%s " % name.encode()
+    models = make_models("ctr", name)
+    answers = talk(models, b"".join([address + group for group in sent])).split(b"\n")[:-1]
+    assert len(answers) == len(sent)
+    good = [(group, answer) for group, answer in zip(sent, answers) if not answer.startswith(b"!error ")]
+    without = make_models("ctr", name)
+    replies = talk(without, b"".join([address + group for group, _ in good])).split(b"\n")[:-1]
+    assert replies == [answer for _, answer in good]
+    assert weights(models) == weights(without)
+
+
 PLAIN = EXAMPLES.map(lambda line: line + b"\n")
 ADDRESSED = st.tuples(st.sampled_from([b"@ctr ", b"@cvr ", b"@ctr,cvr ", b"@nobody "]), PLAIN).map(b"".join)
 CANDIDATES = st.lists(st.one_of(PLAIN, PLAIN, PLAIN, st.just(b"?\n")), max_size=4).map(b"".join)
