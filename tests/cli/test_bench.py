@@ -50,7 +50,7 @@ def test_an_interrupted_run_leaves_nothing(number: signal.Signals, tmp_path: Pat
     command = [sys.executable, "-m", "vwserve", "bench", "--only", "click-predict-1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=tmp_path, env={"TMPDIR": str(tmp_path)}) as run:
         assert run.stderr is not None
-        assert run.stderr.readline() == b"click-predict-1: 7 rounds ...\n"
+        assert run.stderr.readline() == b"click-predict-1: 11 rounds ...\n"
         run.send_signal(number)
         assert run.wait(30) == 130
     assert not list(tmp_path.iterdir())

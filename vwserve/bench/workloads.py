@@ -142,8 +142,8 @@ class Effort:
         return max(connections, round((2_500 if connections == 1 else 10_000) * self.scale))
 
 
-FULL = Effort(rounds=7, scale=1.0)
-QUICK = Effort(rounds=3, scale=0.12)
+FULL = Effort(rounds=11, scale=1.0)
+QUICK = Effort(rounds=3, scale=0.1)
 
 
 def chosen_cells(names: Sequence[str]) -> Sequence[Cell]:
