@@ -133,7 +133,8 @@ def with_suggestion(error: ArgumentsError, known: Iterable[str]) -> ArgumentsErr
     if opened := _OPENED.search(str(error)):
         return ArgumentsError(_no_option(opened[1]))
     found = _UNRECOGNISED.search(str(error))
-    near = difflib.get_close_matches(found[1].partition("=")[0], known, n=1, cutoff=0.6) if found else []
     if not found:
         return error
-    return ArgumentsError(f"unknown VW option '--{found[1]}'" + (f"; did you mean '--{near[0]}'?" if near else ""))
+    name = found[1].partition("=")[0]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return ArgumentsError(f"unknown VW option '--{name}'" + (f"; did you mean '--{near[0]}'?" if near else ""))

@@ -27,7 +27,7 @@ class Expansion:
     def at_most(self, features: int) -> int:
         """No example with this many features has more after expansion."""
         single = features * self.grams
-        return single + features * self.derived + sum(self._chosen(single, len(term)) for term in self.terms)
+        return single + features * self.derived + sum(self._most(single, term) for term in self.terms)
 
     def safe_features(self, limit: int) -> int:
         """The most features for which no split over namespaces can pass `limit`."""
@@ -57,6 +57,11 @@ class Expansion:
             name = " " if anonymous else chr(words[0][0])
             counts[name] += (len(words) - (not anonymous)) * self.grams
         return counts
+
+    def _most(self, count: int, term: Sequence[str]) -> int:
+        # Beside a wildcard the features of a named namespace are met again; other splits have less than all in one.
+        mixed = ANY_NAMESPACE in term and len(set(term)) > 1
+        return count ** len(term) if mixed else self._chosen(count, len(term))
 
     def _chosen(self, count: int, times: int) -> int:
         return count**times if self.permutations else math.comb(count + times - 1, times)

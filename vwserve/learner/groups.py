@@ -85,8 +85,12 @@ _RULES: dict[str, Callable[[Labels], str | None]] = {
 
 
 def merged(lines: Sequence[bytes]) -> list[bytes]:
-    """Each line with the features that VW lends it: those of the shared line, and of the largest slot."""
-    heads, _, bodies = zip(*(line.partition(b"|") for line in lines))
-    shared = bodies[0] if b"shared" in heads[0] else b""
-    slot = max((body for head, body in zip(heads, bodies) if b" slot" in head), key=len, default=b"")
-    return [b" |".join(filter(None, (line, shared, slot))) for line in lines]
+    """Each line with the features that VW lends it: to an action those of the shared line and of the largest slot."""
+    labels = [split_head(line.partition(b"|")[0])[0] for line in lines]
+    shared = lines[0].partition(b"|")[2] if b"shared" in labels[0][:2] else b""
+    bodies = [line.partition(b"|")[2] for line, words in zip(lines, labels) if b"slot" in words[:2]]
+    lent = [body for body in (shared, max(bodies, key=len, default=b"")) if body]
+    return [
+        line if {b"shared", b"slot"}.intersection(words[:2]) else b" |".join([line, *lent])
+        for line, words in zip(lines, labels)
+    ]

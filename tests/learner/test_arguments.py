@@ -1,0 +1,189 @@
+"""VW's argument line: what has no place in a served model is refused with its reason, and a typo is named."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from vwserve.errors import ArgumentsError
+from vwserve.learner import Learner
+from vwserve.learner.arguments import REFUSED, split_arguments
+
+
+def refusal(arguments: str) -> str:
+    """What a model's author is told of these arguments."""
+    with pytest.raises(ArgumentsError) as caught:
+        Learner(arguments)
+    return str(caught.value)
+
+
+def accepted(arguments: str, line: bytes = b"|f a") -> bytes:
+    """The answer of a model with these arguments."""
+    learner = Learner(arguments)
+    answer = learner.answer(line + b"\n")
+    learner.close()
+    return answer
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+@pytest.mark.parametrize("form", ["{}", "{} x", "{}=x", "-b 10 {} 3 -q ff"])
+def test_what_has_no_place_in_a_served_model_is_refused_in_every_spelling(name: str, form: str) -> None:
+    option = f"--{name}" if len(name) > 1 else f"-{name}"
+    with pytest.raises(ArgumentsError, match="no place here") as caught:
+        split_arguments(form.format(option))
+    assert option in str(caught.value) and REFUSED[name] in str(caught.value)
+
+
+@pytest.mark.parametrize("arguments", ["-f/tmp/model", "-dfile", "-c", "-p/dev/stdout"])
+def test_short_options_are_refused_with_their_value_attached(arguments: str) -> None:
+    assert "no place here" in refusal(arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option", "nearest"),
+    [
+        ("--loss_funktion logistic", "--loss_funktion", "--loss_function"),
+        ("--lerning_rate=3", "--lerning_rate", "--learning_rate"),
+        ("--oaaa 3", "--oaaa", "--oaa"),
+        ("--ftlr", "--ftlr", "--ftrl"),
+    ],
+)
+def test_a_typo_is_named_with_the_nearest_option(arguments: str, option: str, nearest: str) -> None:
+    text = refusal(arguments)
+    assert f"unknown VW option '{option}'" in text
+    assert f"did you mean '{nearest}'?" in text
+
+
+def test_vw_knows_no_abbreviations_and_neither_do_we() -> None:
+    assert "did you mean '--loss_function'?" in refusal("--loss_func logistic")
+
+
+def test_an_option_that_is_like_no_other_is_named_alone() -> None:
+    assert refusal("--zzzzqqqq") == "unknown VW option '--zzzzqqqq'"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--loss_function logistic",
+        "--loss_function=logistic",
+        "'--loss_function' \"logistic\"",
+        " --loss_function  logistic ",
+    ],
+)
+def test_values_stand_behind_a_space_an_equals_sign_or_in_quotes(arguments: str) -> None:
+    assert split_arguments(arguments) in (["--loss_function", "logistic"], ["--loss_function=logistic"])
+    assert "0 is not" not in accepted(arguments).decode()
+
+
+@pytest.mark.parametrize("arguments", ["-q ff", "-qff", "--quadratic ff", "--quadratic=ff"])
+def test_interactions_are_understood_in_every_spelling(arguments: str) -> None:
+    learner = Learner(arguments)
+    assert learner._expansion.size(b"|f a b") == 2 + 3
+    learner.close()
+
+
+def test_unbalanced_quotes_are_named() -> None:
+    assert "No closing quotation" in refusal("--loss_function 'logistic")
+
+
+@pytest.mark.parametrize("arguments", ["data.vw", "--oaa 3 data.vw", "-", "-1"])
+def test_a_word_that_belongs_to_no_option_is_no_file_of_examples(arguments: str) -> None:
+    assert "belongs to no option" in refusal(arguments)
+
+
+@pytest.mark.parametrize("arguments", ["--oaa", "-q", "--l1", "--loss_function", "--marginal f --oaa"])
+def test_an_option_without_its_value_takes_none_of_ours_for_it(arguments: str) -> None:
+    assert "quiet" not in refusal(arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(
+            "--oaa five",
+            "-l nan",
+            "-b 70",
+            "--loss_function nothing",
+            "--link nothing",
+            "-q f",
+            "--cubic ff",
+            "--skips 3",
+        ),
+        *("--classweight x", "--affix z", "--named_labels a,b --oaa 3", "--coin --ftrl", "--cb_explore 5 --epsilon 2"),
+        *("-b 18 -b 20", "--plt 5", "--csoaa_ldf x", "--cb_dro", "--get_pmf"),
+    ],
+)
+def test_what_vw_refuses_is_refused_in_one_line(arguments: str) -> None:
+    assert "\n" not in refusal(arguments)
+
+
+@pytest.mark.parametrize(
+    "option", ["oaa", "csoaa", "ect", "log_multi", "recall_tree", "bootstrap", "cbify", "search", "plt"]
+)
+@pytest.mark.parametrize("count", ["0", "-1", "100000000000000000000"])
+def test_counts_that_vw_crashes_hangs_or_answers_nonsense_with_are_refused(option: str, count: str) -> None:
+    for form in (f"--{option} {count}", f"--{option}={count}"):
+        assert f"option --{option} takes a number from 1 to" in refusal(form)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--cb_explore_adf --bag 0",
+        "--cb_explore 5 --cover 0",
+        "--OjaNewton --epoch_size 0",
+        "--recall_tree 5 --max_depth 40",
+        "--plt 5 --kary_tree 0 --loss_function logistic",
+        "--nn 10000000",
+        "--log_multi 5 --swap_resistance 0",
+    ],
+)
+def test_other_counts_that_it_does_not_bear_are_refused(arguments: str) -> None:
+    assert "takes a number from" in refusal(arguments)
+
+
+def test_a_search_whose_labels_the_line_protocol_does_not_carry_is_refused() -> None:
+    for task in ("hook", "graph", "dep_parser", "entity_relation"):
+        assert "--search_task" in refusal(f"--search 3 --search_task {task}")
+
+
+def test_active_learning_is_refused_where_it_would_open_a_port() -> None:
+    assert "--simulation" in refusal("--active")
+    assert accepted("--active --simulation").startswith(b"0")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "-t",
+        "--testonly",
+        "--save_resume",
+        "--holdout_off",
+        "--hash all",
+        "--random_weights",
+        "--quiet",
+        "--no_stdin",
+        "-P 1",
+    ],
+)
+def test_what_does_no_harm_is_accepted(arguments: str) -> None:
+    assert accepted(arguments).endswith(b"\n")
+
+
+@pytest.mark.parametrize("arguments", ["-t", "--testonly", "-b 10 -t"])
+def test_a_model_that_only_tests_does_not_learn(arguments: str) -> None:
+    learner = Learner(arguments)
+    assert not learner.learns
+    assert learner.answer(b"1 |f a\n1 |f a\n") == b"0\n0\n"
+    assert learner.tally.learned == 0
+    learner.close()
+
+
+def test_a_refused_model_leaves_no_open_file() -> None:
+    before = os.listdir("/proc/self/fd")
+    for _ in range(5):
+        refusal("--oaa 5 --zzzz")
+        refusal("--cb_explore_adf --epsilon 2")
+    assert os.listdir("/proc/self/fd") == before
