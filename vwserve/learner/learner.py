@@ -7,6 +7,7 @@ is then no longer safe to use, is renewed from what it has learned.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import compress, groupby
@@ -21,11 +22,13 @@ from vwserve.learner.grammar import Grammar, Shape, split_head, tag_of
 from vwserve.learner.groups import group_fault, merged
 from vwserve.learner.labels import Classes, label_form
 from vwserve.learner.options import bits_of, classes_of, expansion_of, scale_of, targets_of
+from vwserve.learner.saving import replacing
 from vwserve.learner.scalars import format_scalars
 from vwserve.learner.sink import PredictionSink
 from vwserve.learner.tally import Tally
 
 _ERROR = b"!error "
+_TEST_ONLY = frozenset({"-t", "--testonly"})
 _UNLABELLED, _LABELLED, _MIXED = Shape
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # VW takes it off every line as it reads it from a socket, but not here
 
@@ -61,7 +64,9 @@ class Learner:
         self._sink: PredictionSink | None = None
         self._workspace = self._open_initial(initial)
         options = self._workspace.options
-        self.learns = not {"-t", "--testonly"} & set(self._arguments)
+        self.learns = _TEST_ONLY.isdisjoint(self._arguments)
+        # What VW saves of a model under -t has lost most weights, so that a static model is saved as what it came from.
+        self._origin = initial.open("rb") if initial and not self.learns else None
         self.tally = Tally()
         self.multiline = self._workspace.multiline
         self.spaceless = self._workspace.spaceless
@@ -295,14 +300,23 @@ class Learner:
 
     def save(self, path: Path) -> None:
         """Write the model to `path`, where `vw -i` reads it; raises ModelError where that cannot be done."""
-        try:
-            self._workspace.save(path)
-        except RuntimeError as error:
-            raise ModelError(f"cannot write the model to {path}: {error}") from error
+        with replacing(path) as draft:
+            if self.learns:
+                self._workspace.save(draft)
+            elif self._origin is not None:
+                self._origin.seek(0)
+                with draft.open("wb") as file:
+                    shutil.copyfileobj(self._origin, file)
+            else:
+                untrained = Workspace([word for word in self._arguments if word not in _TEST_ONLY])
+                untrained.save(draft)
+                untrained.close()
 
     def close(self) -> None:
         """Free what the model holds."""
         self._workspace.close()
+        if self._origin is not None:
+            self._origin.close()
         if self._sink is not None:
             self._sink.close()
 
@@ -334,23 +348,21 @@ class Learner:
         except ArgumentsError as error:
             raise with_suggestion(error, Workspace([]).options) from error
 
-    @property
-    def _settled_by_labels(self) -> bool:
-        return self._classes.settles and not self._classes.unsettled
-
     def _renew(self) -> None:
         """Replace a workspace that raised by one that knows what it had learned."""
-        spoilt = self._workspace
+        spoilt, read = self._workspace, self._sink
         more = ["--preserve_performance_counters"]
-        if self._settled_by_labels:  # this a model file does not tell
+        if self._classes.settles and not self._classes.unsettled:  # this a model file does not tell
             more += ["--indexing", str(self._classes.first)]
         with tempfile.TemporaryDirectory(prefix="vwserve-") as folder:
             model = Path(folder, "renewed.vw")
             self.save(model)
+            if read is not None:  # a workspace prints from the start of its file
+                self._sink = PredictionSink()
             self._workspace = self._open(model, *more)
         spoilt.close()
-        if self._sink is not None:
-            self._sink.take()
+        if read is not None:
+            read.close()
 
     # -- counting and refusing ---------------------------------------------------------------------------------------
 

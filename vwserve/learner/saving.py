@@ -1,0 +1,31 @@
+"""Model files that are whole or not there.
+
+VW removes the old file before it moves the new one into its place, and says nothing where it could not write one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vwserve.errors import ModelError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write a file that then takes the place of `path`; raises ModelError where that cannot be done."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.touch()
+        yield draft
+        if not draft.stat().st_size:
+            raise ModelError(f"cannot write the model to {path}: VW left it empty; is the disk full?")
+        draft.replace(path)
+    except OSError as error:
+        raise ModelError(f"cannot write the model to {path}: {error.strerror}") from error
+    except RuntimeError as error:
+        raise ModelError(f"cannot write the model to {path}: {error}") from error
+    finally:
+        draft.unlink(missing_ok=True)
