@@ -7,8 +7,10 @@ is then no longer safe to use, is renewed from what it has learned.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from itertools import compress, groupby
 from pathlib import Path
@@ -66,7 +68,8 @@ class Learner:
         options = self._workspace.options
         self.learns = _TEST_ONLY.isdisjoint(self._arguments)
         # What VW saves of a model under -t has lost most weights, so that a static model is saved as what it came from.
-        self._origin = initial.open("rb") if initial and not self.learns else None
+        self._origin = os.open(initial, os.O_RDONLY) if initial and not self.learns else None
+        self._forget_origin = weakref.finalize(self, os.close, self._origin) if self._origin is not None else None
         self.tally = Tally()
         self.multiline = self._workspace.multiline
         self.spaceless = self._workspace.spaceless
@@ -304,9 +307,7 @@ class Learner:
             if self.learns:
                 self._workspace.save(draft)
             elif self._origin is not None:
-                self._origin.seek(0)
-                with draft.open("wb") as file:
-                    shutil.copyfileobj(self._origin, file)
+                shutil.copyfile(f"/proc/self/fd/{self._origin}", draft)  # its path may be another file's by now
             else:
                 untrained = Workspace([word for word in self._arguments if word not in _TEST_ONLY])
                 untrained.save(draft)
@@ -315,8 +316,8 @@ class Learner:
     def close(self) -> None:
         """Free what the model holds."""
         self._workspace.close()
-        if self._origin is not None:
-            self._origin.close()
+        if self._forget_origin is not None:
+            self._forget_origin()
         if self._sink is not None:
             self._sink.close()
 
