@@ -144,6 +144,16 @@ def test_other_counts_that_it_does_not_bear_are_refused(arguments: str) -> None:
     assert "takes a number from" in refusal(arguments)
 
 
+def test_more_labels_than_there_are_cannot_be_asked_for() -> None:
+    assert "--top_k asks for more" in refusal("--plt 5 --top_k 6 --loss_function logistic")
+    answer = accepted("--plt 5 --top_k 5 --loss_function logistic")
+    assert sorted(answer.strip().split(b",")) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_probabilities_that_vw_prints_of_another_example_are_refused() -> None:
+    assert "VW prints an older example's" in refusal("--multilabel_oaa 3 --probabilities --loss_function logistic")
+
+
 def test_a_search_whose_labels_the_line_protocol_does_not_carry_is_refused() -> None:
     for task in ("hook", "graph", "dep_parser", "entity_relation"):
         assert "--search_task" in refusal(f"--search 3 --search_task {task}")

@@ -147,6 +147,7 @@ DECISIONS: dict[Line, list[str]] = {
         "--cb_explore 5 --softmax --lambda 2",
         "--cb_explore 5 --squarecb",
         "--cb_explore 5 --cb_type dm",
+        "--cb_explore 5 --cb_force_legacy --bag 2",
         "--multiworld_test f",
     ],
     lines.continuous: [

@@ -36,6 +36,10 @@ REFUSED: dict[str, str] = {
     "conjugate_gradient": "it needs several passes over the data",
     "lda": "its predictions come a minibatch late",
     "cs_active": "it writes model files of its own while it learns",
+    "cb_to_cbadf": "it is a part of --cb and --cb_explore, which take the same labels",
+    "noop": "it learns nothing",
+    "oas": "VW crashes on it",
+    "print": "it prints the examples where nobody reads them",
     "ksvm": "it keeps the examples themselves, and VW crashes on some of them",
     "eval": "it evaluates logged decisions and predicts none",
     "sample_pdf": "it is a part of --cats, which draws the actions itself",
@@ -80,6 +84,8 @@ def split_arguments(line: str) -> list[str]:
     names = {match["long"] or match["short"] for word in words if (match := _NAME.match(word))}
     for name in sorted(names & REFUSED.keys()):
         raise ArgumentsError(f"option {'--' if len(name) > 1 else '-'}{name} has no place here: {REFUSED[name]}")
+    if {"plt", "top_k"} <= names and _value(words, "top_k") > _value(words, "plt"):
+        raise ArgumentsError("option --top_k asks for more labels than --plt has")
     if {"multilabel_oaa", "probabilities"} <= names:
         raise ArgumentsError("option --probabilities has no place with --multilabel_oaa: VW prints an older example's")
     if "active" in names and "simulation" not in names:
@@ -94,6 +100,16 @@ def split_arguments(line: str) -> list[str]:
         if word.startswith("--"):
             _check_value(name, value if equals else following)
     return words
+
+
+def _value(words: Sequence[str], option: str) -> int:
+    """The number that an option is given, 0 where it is none."""
+    for word, following in zip(words, [*words[1:], ""]):
+        name, equals, value = word.removeprefix("--").partition("=")
+        number = value if equals else following
+        if name == option and number.isascii() and number.isdecimal():
+            return int(number[:18])
+    return 0
 
 
 def _check_value(name: str, value: str) -> None:

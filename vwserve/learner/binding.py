@@ -188,7 +188,11 @@ class Workspace:
     @property
     def options(self) -> dict[str, Option]:
         """Every option that VW knows under these arguments, those kept in a loaded model included."""
-        groups = self._vw.get_options(_OptionRecord, False)
+        try:
+            groups = self._vw.get_options(_OptionRecord, False)
+        except RuntimeError:
+            # --cb_force_legacy and others leave VW's own record half filled; that of the learners in use is whole.
+            groups = self._vw.get_options(_OptionRecord, True)
         return {
             record.option.name: record.option
             for sections in groups.values()
