@@ -54,20 +54,24 @@ class _Side:
 
 
 def run(
-    cells: Sequence[Cell], effort: Effort, tell: Callable[[str], object], gather_bytes: int = 1
+    cells: Sequence[Cell], effort: Effort, tell: Callable[[str], object], check: Callable[[], object]
 ) -> Iterator[Figures]:
-    """Measure cells, those of a group together, telling which is at work; yields each when its group is done."""
+    """Measure cells, those of a group together, telling which is at work; yields each when its group is done.
+
+    `check` is called before each step and may raise to end the run.
+    """
     for group, members in groupby(cells, key=lambda cell: cell.group):
         tell(f"{group.name}: {effort.rounds} rounds ...")
         with tempfile.TemporaryDirectory(prefix="vwserve-bench-") as folder:
-            yield from _run_group(Path(folder), group, list(members), effort, gather_bytes)
+            yield from _run_group(Path(folder), group, list(members), effort, check)
 
 
 def _run_group(
-    folder: Path, group: Group, cells: Sequence[Cell], effort: Effort, gather_bytes: int
+    folder: Path, group: Group, cells: Sequence[Cell], effort: Effort, check: Callable[[], object]
 ) -> Sequence[Figures]:
     lines = group.workload.lines(effort.pipelined_lines(group.workload), group.learn)
     initial = None if group.learn else _trained(folder, group, effort)
+    check()
     with ExitStack() as stack:
         # Both start at the same time, and each is connected to before anything is measured.
         daemons = [stack.enter_context(daemon(folder, group, initial)) for daemon in (vwserve_daemon, vw_daemon)]
@@ -81,7 +85,7 @@ def _run_group(
             file.write_bytes(b"".join(lines))
             ceiling = stack.enter_context(Ceiling(file, group.workload.arguments, group.learn, initial))
             ceiling.pass_s()
-        return [_run_cell(cell, lines, ours, theirs, ceiling, effort, gather_bytes) for cell in cells]
+        return [_run_cell(cell, lines, ours, theirs, ceiling, effort, check) for cell in cells]
 
 
 def _run_cell(
@@ -91,15 +95,18 @@ def _run_cell(
     theirs: _Side,
     ceiling: Ceiling | None,
     effort: Effort,
-    gather_bytes: int,
+    check: Callable[[], object],
 ) -> Figures:
     figures = Figures(cell, same_answers=True if cell.group.repeatable else None)
     measured = lines if cell.pipelined else _repeated(lines, effort.single_lines(cell.group.connections))
     for side in (theirs, ours):
-        side.measure(cell, measured[: max(cell.group.connections, round(len(measured) * _WARM_UP))], gather_bytes)
+        side.measure(
+            cell, measured[: max(cell.group.connections, round(len(measured) * _WARM_UP))], effort.gather_bytes
+        )
     for _ in range(effort.rounds):
-        figures.theirs.append(theirs.measure(cell, measured, gather_bytes))
-        figures.ours.append(ours.measure(cell, measured, gather_bytes))
+        check()
+        figures.theirs.append(theirs.measure(cell, measured, effort.gather_bytes))
+        figures.ours.append(ours.measure(cell, measured, effort.gather_bytes))
         if cell.pipelined and ceiling is not None:
             figures.ceiling_lines_s.append(len(lines) / ceiling.pass_s())
         if figures.same_answers:

@@ -128,10 +128,14 @@ CELLS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured: `rounds` of every cell, and of each round's lines the share `scale`."""
+    """How much is measured: `rounds` of every cell, and of each round's lines the share `scale`.
+
+    `gather_bytes` of answers wake the pipelining client.
+    """
 
     rounds: int
     scale: float
+    gather_bytes: int = 1
 
     def pipelined_lines(self, workload: Workload) -> int:
         """Lines of one pipelined measurement."""

@@ -8,6 +8,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 from vwserve.bench import report
 from vwserve.bench.rounds import run as run_rounds
@@ -42,15 +43,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print tables; 1 where the two servers gave different answers."""
     cells = chosen_cells(arguments.only)
-    effort = QUICK if arguments.quick else FULL
+    effort = replace(QUICK if arguments.quick else FULL, gather_bytes=arguments.gather)
     if arguments.rounds:
         effort = replace(effort, rounds=arguments.rounds)
+    interruption = _Interruption()
     # Ended either way, it takes the daemons that it started with it.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {number: signal.signal(number, interruption) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        found = list(run_rounds(cells, effort, lambda line: print(line, file=sys.stderr), arguments.gather))
+        found = list(run_rounds(cells, effort, _tell, interruption.check))
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     print(report.text(found))
     if arguments.json is not None:
         try:
@@ -58,6 +61,31 @@ def run(arguments: argparse.Namespace) -> int:
         except OSError as error:
             raise BenchError(f"--json {arguments.json}: {error.strerror}") from error
     return 1 if any(figures.same_answers is False for figures in found) else 0
+
+
+class _Interruption:
+    """A signal's handler that ends the run at the next check, a fraction of a second later; a second signal, at once.
+
+    Raised in the middle of anything, KeyboardInterrupt could be lost in code that clears errors, as the start of an
+    extension module does, or come between the making of a folder and the promise to remove it.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if the signal has come."""
+        if self._asked:
+            raise KeyboardInterrupt
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _count(word: str) -> int:
