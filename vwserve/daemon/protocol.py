@@ -1,8 +1,9 @@
 """A connection: translates between Twisted's transport and a wire session, and nothing else.
 
-Who throttles whom: Twisted reads at most 64 KiB at once. What the system does not take of the answers pauses us: we
-stop answering and reading until the client has read, and the rest of what was read waits in the session. So a
-connection holds no more than one read, one unfinished request and the answers of one turn, whatever the client does.
+Who throttles whom: at most 64 KiB are read at once, or 256 KiB from a client whose lines are long. What the system does
+not take of the answers pauses us: we stop answering and reading until the client has read, and the rest of what was
+read waits in the session. So a connection holds no more than one read, one unfinished request and the answers of one
+turn, whatever the client does.
 
 Who waits for whom: one turn of the reactor answers at most TURN_CHUNKS chunks of one connection. A read of many tiny
 lines takes several turns, and the other connections have theirs between.
@@ -39,6 +40,12 @@ from zope.interface import implementer
 from vwserve.errors import RequestError
 from vwserve.wire import Session
 from vwserve.wire.addressing import error_line
+
+READ_BYTES = FileDescriptor.bufferSize
+"""The most that is read at once, as long as lines are short."""
+FEW_LINES = 125
+"""A read of fewer lines than this costs more for its system calls than for its lines, so larger ones are made."""
+LONG_LINES_READ_BYTES = 4 * READ_BYTES
 
 TURN_CHUNKS = 16
 """The most chunks of one connection that are answered before the others have their turn: at 250 lines, some 10 ms."""
@@ -117,6 +124,8 @@ class LineProtocol(Protocol):
         self.active_at = self._clock.seconds()
         self._session.receive(data)
         self._answer()
+        if len(data) == READ_BYTES and self._socket is not None and data.count(b"\n") < FEW_LINES:
+            self._socket.bufferSize = LONG_LINES_READ_BYTES
 
     def readConnectionLost(self) -> None:
         """The client has sent everything: answer it, then close."""

@@ -100,7 +100,7 @@ class Learner:
         Labelled lines are learned, unless `learn` is false or the model does not learn.
         """
         shape = self._grammar.shape(block)
-        if shape is None or not (len(block) <= self._surely_small_bytes or self._lines_surely_small(block)):
+        if shape is None or not (len(block) <= self._surely_small_bytes or self._lines_small(block)):
             return None
         if self._classes.unsettled and shape is not _UNLABELLED:
             return None
@@ -299,7 +299,8 @@ class Learner:
         self._grammar = Grammar(form, bounds.magnitude)
         self._bounds = bounds
         # A feature takes at least two bytes of its line, a separator and a name.
-        self._surely_small_bytes = 2 * self._expansion.safe_features(bounds.features)
+        self._surely_small = self._expansion.safe_features(bounds.features)
+        self._surely_small_bytes = 2 * self._surely_small
 
     def save(self, path: Path) -> None:
         """Write the model to `path`, where `vw -i` reads it; raises ModelError where that cannot be done."""
@@ -376,16 +377,22 @@ class Learner:
         self.tally.refused += 1
         return _ERROR + str(error).encode() + b"\n"
 
-    def _lines_surely_small(self, block: bytes) -> bool:
-        """Whether every line is short enough that its features cannot be too many, without looking at each."""
-        start = 0
-        while len(block) - start > self._surely_small_bytes:
-            start = block.rfind(b"\n", start, start + self._surely_small_bytes) + 1
-            if start == 0:
-                return False
+    def _lines_small(self, block: bytes) -> bool:
+        """Whether no line has too many features; a line that is short enough is not even looked at."""
+        start, most = 0, self._surely_small_bytes
+        while len(block) - start > most:
+            end = block.rfind(b"\n", start, start + most)
+            if end < 0:
+                end = block.index(b"\n", start)
+                if self._size_fault(block[start:end]):
+                    return False
+            start = end + 1
         return True
 
     def _size_fault(self, line: bytes) -> RequestError | None:
+        # A space, a tab or a bar stands before each feature but an anonymous namespace's first, which has its bar.
+        if line.count(b" ") + line.count(b"\t") + line.count(b"|") <= self._surely_small:
+            return None
         size = self._expansion.size(line)
         limit = self._bounds.features
         if size <= limit:

@@ -13,6 +13,7 @@ CHUNK_LINES = 250
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MARK_BEGINS = _BYTE_ORDER_MARK[:1]
 _NEWLINE = b"\n"
+_MANY_BYTES = 8192  # from here on numpy counts faster
 _HEAD_BYTES = 1024  # enough of an over-long line to read its address
 
 
@@ -85,7 +86,7 @@ class LineFramer:
         # Looking for one byte is many times faster than looking for three.
         if _MARK_BEGINS in lines and _BYTE_ORDER_MARK in lines:
             lines = (b"\n" + lines).replace(b"\n" + _BYTE_ORDER_MARK, b"\n")[1:]
-        if len(lines) <= self._line_bytes and lines.count(_NEWLINE) <= CHUNK_LINES:
+        if len(lines) <= self._line_bytes and _count_newlines(lines) <= CHUNK_LINES:
             self.chunks.append(lines)
             return
         ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == _NEWLINE[0]) + 1
@@ -101,6 +102,12 @@ class LineFramer:
             piece = lines[start:end]
             self.chunks.append(_too_long(piece[:-1]) if end in overlong else piece)
             start = end
+
+
+def _count_newlines(lines: bytes) -> int:
+    if len(lines) < _MANY_BYTES:
+        return lines.count(_NEWLINE)
+    return int(np.count_nonzero(np.frombuffer(lines, np.uint8) == _NEWLINE[0]))
 
 
 def _too_long(line: bytes) -> TooLong:
