@@ -1,0 +1,163 @@
+"""A batch of examples as transforms see it: lines, the features of a namespace, numbers as a matrix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+_INCOMPLETE = re.compile(rb"[ \t]:|:[ \t]")
+_FEW = 4  # below this many lines numpy's cost a call is more than it saves
+
+
+class Batch:
+    """Examples, one a line without its newline, and the namespaces that transforms have added to them.
+
+    Whatever is read of a batch is read once, also where several transforms of several models ask for it.
+    """
+
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        self.lines = lines
+        self._added: list[tuple[str, Sequence[bytes]]] = []
+        self._source = self
+        self._sections: dict[str, Sequence[bytes]] = {}
+        self._numbers: dict[tuple[str, tuple[str, ...]], Floats] = {}
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def with_added(self, derived: Iterable[Mapping[str, Sequence[bytes]]]) -> Batch:
+        """The same examples with more features: for each namespace a text a line, empty where there are none."""
+        batch = Batch(self.lines)
+        batch._added = [*self._added, *(pair for each in derived for pair in each.items())]
+        batch._source = self._source
+        return batch
+
+    def features(self, namespace: str) -> Sequence[bytes]:
+        """For each line the features of a namespace, separated by spaces or tabs; empty where it has none.
+
+        Where a line has the namespace several times, or a transform added to it, the features stand together.
+        """
+        sections = self._sections.get(namespace)
+        if sections is None:
+            added = [texts for name, texts in self._added if name == namespace]
+            if self._source is not self:
+                sections = self._source.features(namespace)
+            else:
+                sections = _sections(self.lines, namespace.encode())
+            for texts in added:
+                sections = [b"%s %s" % pair for pair in zip(sections, texts)]
+            self._sections[namespace] = sections
+        return sections
+
+    def numbers(self, namespace: str, reader: NumberReader) -> Floats:
+        """The features that `reader` names, as a matrix of a row for each line and a column for each name.
+
+        What a line does not have, or has with a value that is no finite number, is NaN. The matrix is not to be written
+        to: others read it, too.
+        """
+        if self._source is not self and all(name != namespace for name, _ in self._added):
+            return self._source.numbers(namespace, reader)
+        key = (namespace, reader.names)
+        matrix = self._numbers.get(key)
+        if matrix is None:
+            matrix = self._numbers[key] = reader.read(self.features(namespace))
+            matrix.flags.writeable = False
+        return matrix
+
+    def text(self) -> bytes:
+        """All lines with what was added, each ended by a newline, as VW reads them."""
+        lines: Sequence[bytes] = self.lines
+        for namespace, texts in self._added:
+            head = b" |%s " % namespace.encode()
+            lines = [line + head + text if text else line for line, text in zip(lines, texts)]
+        return b"\n".join(lines) + b"\n" if lines else b""
+
+
+class NumberReader:
+    """Reads the features called `names` out of texts of features such as `age:33 height:1.8 member`.
+
+    A feature without a value is 1. Of one that stands there twice the last counts.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self._columns = {name.encode(): column for column, name in enumerate(self.names)}
+
+    def read(self, texts: Sequence[bytes]) -> Floats:
+        """A row for each text, a column for each name; NaN where there is no finite number."""
+        if len(texts) >= _FEW:
+            matrix = self._read_plain(texts)
+            if matrix is not None:
+                return matrix
+        matrix = np.full((len(texts), len(self.names)), np.nan)
+        for row, text in enumerate(texts):
+            for feature in text.split():
+                name, colon, value = feature.partition(b":")
+                column = self._columns.get(name)
+                if column is not None:
+                    matrix[row, column] = _number(value) if colon else 1.0
+        return matrix
+
+    def _read_plain(self, texts: Sequence[bytes]) -> Floats | None:
+        """All at once, where each feature is a name, a colon and a number; None where it is not so."""
+        counts = [text.count(b":") for text in texts]
+        joined = b" ".join(texts)
+        parts = joined.replace(b":", b" ").split()
+        total = sum(counts)
+        # A feature without a colon, a name or a value breaks the alternation of names and values.
+        if len(parts) != 2 * total or _INCOMPLETE.search(b" " + joined + b" "):
+            return None
+        try:
+            values = np.fromiter(map(float, parts[1::2]), np.float64, total)
+        except ValueError:
+            return None
+        columns = np.fromiter(map(self._columns.get, parts[0::2], repeat(-1)), np.intp, total)
+        rows = np.repeat(np.arange(len(texts)), counts)
+        values[~np.isfinite(values)] = np.nan
+        known = columns >= 0
+        matrix = np.full((len(texts), len(self.names)), np.nan)
+        if known.all():
+            matrix[rows, columns] = values
+        else:
+            matrix[rows[known], columns[known]] = values[known]
+        return matrix
+
+
+def _number(text: bytes) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        return float("nan")
+    return value if value - value == 0.0 else float("nan")
+
+
+def _sections(lines: Sequence[bytes], namespace: bytes) -> list[bytes]:
+    bar = b"|" + namespace
+    mark = bar + b" "
+    skip = len(mark)
+    sections = []
+    for line in lines:
+        start = line.find(mark)
+        if start < 0 or line.find(bar, start + skip) >= 0 or line.find(bar, 0, start) >= 0:
+            sections.append(_section(line, namespace))
+            continue
+        start += skip
+        end = line.find(b"|", start)
+        sections.append(line[start:] if end < 0 else line[start:end])
+    return sections
+
+
+def _section(line: bytes, namespace: bytes) -> bytes:
+    """The features of a namespace that stands there in an unusual form, several times, or not at all."""
+    found = []
+    for part in line.split(b"|")[1:]:
+        head, _, features = part.replace(b"\t", b" ").partition(b" ")
+        if head.partition(b":")[0] == namespace:
+            found.append(features)
+    return b" ".join(found)
