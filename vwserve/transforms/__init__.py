@@ -11,7 +11,18 @@ It implements the hook of `hookspecs.py` and gives subclasses of `Transform`:
 from vwserve.transforms.batch import Batch, NumberReader
 from vwserve.transforms.errors import TransformError
 from vwserve.transforms.hookspecs import hookimpl
-from vwserve.transforms.options import Namespace
-from vwserve.transforms.transform import Artifact, Examples, Transform
+from vwserve.transforms.options import Namespace, Namespaces
+from vwserve.transforms.transform import Artifact, Examples, LabelledBatch, Transform
 
-__all__ = ["Artifact", "Batch", "Examples", "Namespace", "NumberReader", "Transform", "TransformError", "hookimpl"]
+__all__ = [
+    "Artifact",
+    "Batch",
+    "Examples",
+    "LabelledBatch",
+    "Namespace",
+    "Namespaces",
+    "NumberReader",
+    "Transform",
+    "TransformError",
+    "hookimpl",
+]

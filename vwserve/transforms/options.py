@@ -28,6 +28,19 @@ def _namespace(node: Node) -> str:
 Namespace: TypeAlias = Annotated[str, _namespace]
 """The type of an option that is the full name of a namespace."""
 
+
+def _namespaces(node: Node) -> tuple[str, ...]:
+    if node.kind != "list":
+        return (_namespace(node),)
+    names = Items(_namespace)(node)
+    if len(set(names)) != len(names):
+        raise node.error("names a namespace twice; remove one")
+    return names
+
+
+Namespaces: TypeAlias = Annotated[tuple[str, ...], _namespaces]
+"""The type of an option that is one namespace, `n`, or several different ones, `[n, k]`."""
+
 _READERS: Mapping[object, Reader[Any]] = {
     str: text,
     bool: flag,
