@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 __all__ = ["load"]
 
 
-def load(drop: str | Path) -> Servable:
+def load(drop: str | Path, plugins: str | Path | None = None) -> Servable:
     """A model in process, from the YAML file that describes it: `predict(lines)`, `learn(lines)`, `save(path)`.
 
-    The code is the daemon's own, so that the same lines get the same answers. Raises ConfigurationError.
+    The code is the daemon's own, so that the same lines get the same answers. `plugins` is a folder of transform
+    plugins beside the installed ones. Raises ConfigurationError.
     """
     from vwserve.model.load import load as load_drop
 
-    return load_drop(drop)
+    return load_drop(drop, plugins)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ from vwserve.configuration.units import parse_duration, parse_size
 from vwserve.daemon.endpoints import KINDS
 from vwserve.daemon.settings import DEFAULT_LISTEN, SETTINGS, Admission, read_settings
 from vwserve.guard.limits import Limits
-from vwserve.model.drop import DROP, read_drop, read_drops
+from vwserve.model.drop import drop_schema, read_drop, read_drops
+from vwserve.transforms.plugins import find_plugins
 
+KINDS_OF_TRANSFORM = find_plugins().kinds
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "configuration.md"
 SAMPLES: Mapping[str, tuple[Record[Any], Path]] = {
     "the daemon": (SETTINGS, REPOSITORY / "conf" / "vwserve.yaml"),
-    "a model": (DROP, REPOSITORY / "conf" / "models.d" / "ctr.yaml"),
+    "a model": (drop_schema(KINDS_OF_TRANSFORM), REPOSITORY / "conf" / "models.d" / "ctr.yaml"),
 }
 
 
@@ -39,7 +42,15 @@ def whole(what: str, folder: Path) -> Path:
 
 def test_the_page_lists_every_key_and_no_other() -> None:
     known = {key for reader, _ in SAMPLES.values() for key in keys(reader)}
-    assert documented().keys() == known
+    of_kinds = {key for key in known if key.startswith("transforms[].")} - {"transforms[].kind"}
+    assert documented().keys() == known - of_kinds
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_TRANSFORM)
+def test_each_kind_of_transform_has_a_page_that_lists_its_keys_and_no_other(kind: str) -> None:
+    page = (PAGE.parent / "transforms" / f"{kind}.md").read_text("utf-8")
+    own = {each.name for each in fields(KINDS_OF_TRANSFORM[kind].options_type)}
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE)) == own
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -52,6 +63,8 @@ def test_the_sample_has_every_key(what: str, tmp_path: Path) -> None:
     reader, sample = SAMPLES[what]
     text = whole(what, tmp_path).read_text("utf-8")
     for key in keys(reader):
+        if key.startswith("transforms[]."):
+            continue  # those of a kind are on its page
         assert re.search(rf"\b{key.rpartition('.')[2]}:", text), f"{sample} does not show {key}"
 
 
@@ -61,7 +74,6 @@ def test_the_sample_of_the_daemon_is_right_and_so_is_what_it_comments_out(tmp_pa
     assert read_settings(whole("the daemon", tmp_path)).without_effect == (
         "control",
         "http",
-        "plugins",
         "processes",
         "admission",
     )
@@ -71,9 +83,10 @@ def test_the_sample_of_a_model_is_right_and_so_is_what_it_comments_out(tmp_path:
     _, sample = SAMPLES["a model"]
     assert read_drop(sample).without_effect == ()
     (tmp_path / "seed.vw").touch()
-    drop = read_drop(whole("a model", tmp_path))
+    drop = read_drop(whole("a model", tmp_path), KINDS_OF_TRANSFORM)
+    assert [each.declaration.type.kind for each in drop.transforms] == ["mdl", "tree", "crosses"]
     assert drop.initial == tmp_path / "seed.vw"
-    assert drop.without_effect == ("transforms", "snapshot", "journal", "guard")
+    assert drop.without_effect == ("snapshot", "journal", "guard")
 
 
 def test_the_sample_of_the_daemon_shows_the_defaults(tmp_path: Path) -> None:

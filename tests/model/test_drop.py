@@ -10,8 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.transforms.samples import KINDS, Sizes, Upper
 from vwserve.errors import ConfigurationError, Place
-from vwserve.model.drop import DROP, ModelDrop, read_drop, read_drops
+from vwserve.model.drop import ModelDrop, drop_schema, read_drop, read_drops
 
 Write = Callable[..., Path]
 
@@ -31,7 +32,7 @@ def write(tmp_path: Path) -> Write:
 def problems(path: Path) -> list[str]:
     """What is wrong with a file, each without the folder."""
     with pytest.raises(ConfigurationError) as caught:
-        read_drop(path)
+        read_drop(path, KINDS)
     return [str(problem).removeprefix(f"{path.parent}/") for problem in caught.value.problems]
 
 
@@ -79,19 +80,18 @@ def test_arguments_may_be_folded_over_lines(write: Write) -> None:
         ("snapshot: 5m", "snapshot: expects keys with values (every, keep), not '5m'"),
         ("journal: {sync: never}", "journal.sync: unknown 'never'; known: always, everysec, os"),
         ("guard: {action: frieze}", "guard.action: unknown 'frieze'; known: alert, freeze, rollback"),
-        ("transforms: [{kind: hahs}]", "transforms[0].kind: unknown 'hahs'; known: mdl, tree, crosses"),
-        ("transforms: [{kind: crosses}]", "transforms[0]: crosses nothing; give it 'namespaces' or 'features'"),
+        ("transforms: [{kind: hahs}]", "transforms[0].kind: unknown 'hahs'; known: sizes, upper"),
         (
-            "transforms: [{kind: tree, input: n, output: t}]",
+            "transforms: [{kind: sizes, input: n, output: t}]",
             "transforms[0].artifact: is missing; add it",
         ),
         (
-            "transforms: [{kind: mdl, input: 'n|', output: m, artifact: a}]",
-            "transforms[0].input: 'n|' is not a namespace: a word without | and :",
+            "transforms: [{kind: upper, input: 'n|', output: m}]",
+            "transforms[0].input: 'n|' is not a namespace: it has neither '|' nor ':'",
         ),
         (
-            "transforms: [{kind: crosses, features: [[u^age, age]]}]",
-            "transforms[0].features[0][1]: 'age' is not a feature: namespace^name",
+            "transforms: [{kind: upper, input: n, output: m, artifact: x}]",
+            "transforms[0].artifact: unknown key; known: kind, input, output",
         ),
     ],
 )
@@ -121,17 +121,37 @@ def test_a_file_whose_name_is_no_model_name_must_say_one(write: Write) -> None:
     assert read_drop(write("vw: -q ab\nmodel: mine\n", "my model.yaml")).name == "mine"
 
 
+def test_reads_transforms_in_their_order(write: Write, tmp_path: Path) -> None:
+    text = """vw: -q ab
+transforms:
+  - {kind: upper, input: n, output: m}
+  - {kind: sizes, input: m, output: t, artifact: ctr.sizes.json}
+"""
+    first, second = read_drop(write(text), KINDS).transforms
+    assert (first.declaration.type, first.line) == (Upper, 3)
+    assert (second.declaration.type, second.line) == (Sizes, 4)
+    assert (second.declaration.options.input, second.declaration.options.output) == ("m", "t")
+    assert second.declaration.artifact == tmp_path / "ctr.sizes.json"
+    assert read_drop(write(text), KINDS).files == (tmp_path / "ctr.sizes.json",)
+
+
+def test_other_transforms_are_another_model(write: Write) -> None:
+    def digest(transforms: str) -> str:
+        return read_drop(write(f"vw: -q ab\ntransforms: [{transforms}]\n"), KINDS).digest
+
+    before = digest("{kind: upper, input: n, output: m}")
+    assert digest("{output: m, kind: upper, input: n}") == before
+    assert digest("{kind: upper, input: n, output: o}") != before
+    assert digest("{kind: upper, input: n, output: m}, {kind: upper, input: n, output: o}") != before
+
+
 def test_keys_without_effect_are_checked_and_told(write: Write) -> None:
     content = """vw: -q ab
-transforms:
-  - {kind: mdl, input: n, output: m, artifact: ctr.mdl.json}
-  - {kind: tree, input: n, output: t, artifact: ctr.tree.json}
-  - {kind: crosses, namespaces: [ua, mc], features: [[u^age, a^ad]]}
 snapshot: {every: 5m, keep: 288}
 journal: {sync: everysec, keep: 7d}
 guard: {action: freeze}
 """
-    assert read_drop(write(content)).without_effect == ("transforms", "snapshot", "journal", "guard")
+    assert read_drop(write(content)).without_effect == ("snapshot", "journal", "guard")
 
 
 @pytest.mark.parametrize(
@@ -230,10 +250,12 @@ SCALARS = st.one_of(
     st.integers(-3, 10**6),
     st.floats(),
     st.text(max_size=8),
-    st.sampled_from(["--oaa 3", "-q 'ab", "5m", "mdl", "tree", "crosses", "always", "freeze", "ua", "u^age", "../x"]),
+    st.sampled_from(["--oaa 3", "-q 'ab", "5m", "sizes", "upper", "always", "freeze", "ua", "u^age", "../x"]),
 )
 KEYS = st.one_of(
-    st.sampled_from(sorted({*DROP.fields, "kind", "input", "output", "artifact", "namespaces", "features"})),
+    st.sampled_from(
+        sorted({*drop_schema(KINDS).fields, "kind", "input", "output", "artifact", "namespaces", "features"})
+    ),
     st.sampled_from(["every", "keep", "sync", "action", "x"]),
     st.text(max_size=4),
 )
@@ -256,9 +278,9 @@ def test_any_file_is_a_drop_or_refused_with_its_place(content: bytes) -> None:
         path = Path(folder, "x.yaml")
         path.write_bytes(content)
         try:
-            assert DROP.fields.keys() >= {*read_drop(path).lines}
+            assert drop_schema(KINDS).fields.keys() >= {*read_drop(path, KINDS).lines}
         except ConfigurationError as error:
             assert error.problems
             assert all(problem.place.file == path and problem.text for problem in error.problems)
-        drops, wrong = read_drops(Path(folder))
+        drops, wrong = read_drops(Path(folder), KINDS)
         assert len(drops) == (not wrong)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vwserve.daemon.settings import Settings
     from vwserve.learner import Bounds
     from vwserve.model.drop import ModelDrop
+    from vwserve.transforms.pipeline import TransformPool
 
 NAME = "check"
 HELP = "validate a configuration and its models"
@@ -53,25 +54,30 @@ def run(arguments: argparse.Namespace) -> int:
 def _problems(file: Path | None, named: Sequence[Path]) -> Iterator[Problem]:
     from vwserve.learner import Bounds
     from vwserve.model.drop import read_drops
+    from vwserve.transforms.pipeline import TransformPool
+    from vwserve.transforms.plugins import find_plugins
 
     if file is None:
-        yield from _models(named, Bounds())
+        yield from _models(named, Bounds(), None)
         return
     try:
         settings = _settings(file)
     except ConfigurationError as error:
         yield from error.problems
         # Without the settings it is not known which limits hold and where the models are, but these were asked for.
-        yield from _models(named, Bounds())
+        yield from _models(named, Bounds(), None)
         return
     bounds = settings.limits.bounds
     if named:
-        yield from _models(named, bounds)
+        yield from _models(named, bounds, settings.plugins)
         return
-    drops, problems = read_drops(settings.models)
+    plugins = find_plugins(settings.plugins)
+    yield from plugins.problems
+    drops, problems = read_drops(settings.models, plugins.kinds)
     yield from problems
+    pool = TransformPool()
     for drop in drops:
-        yield from _model(drop, bounds)
+        yield from _model(drop, bounds, pool)
     # A file that is wrong may yet be meant to describe the model; who mends it, mends the listener.
     names = {drop.name for drop in drops} | {problem.place.file.stem for problem in problems}
     yield from _listeners(settings, names)
@@ -86,24 +92,29 @@ def _settings(file: Path) -> Settings:
     return settings
 
 
-def _models(files: Iterable[Path], bounds: Bounds) -> Iterator[Problem]:
+def _models(files: Iterable[Path], bounds: Bounds, folder: Path | None) -> Iterator[Problem]:
     from vwserve.model.drop import read_drop
+    from vwserve.transforms.pipeline import TransformPool
+    from vwserve.transforms.plugins import find_plugins
 
+    plugins = find_plugins(folder)
+    yield from plugins.problems
+    pool = TransformPool()
     for file in files:
         try:
-            drop = read_drop(file)
+            drop = read_drop(file, plugins.kinds)
         except ConfigurationError as error:
             yield from error.problems
         else:
-            yield from _model(drop, bounds)
+            yield from _model(drop, bounds, pool)
 
 
-def _model(drop: ModelDrop, bounds: Bounds) -> Iterator[Problem]:
+def _model(drop: ModelDrop, bounds: Bounds, pool: TransformPool) -> Iterator[Problem]:
     """Build the model: only VW knows all that is wrong with its arguments."""
     from vwserve.model.registry import build, fault
 
     try:
-        servable = build(drop, bounds)
+        servable = build(drop, bounds, pool)
     except VwserveError as error:
         yield fault(drop, error)
         return

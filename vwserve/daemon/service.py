@@ -19,6 +19,7 @@ from vwserve.daemon.settings import Listen, Settings
 from vwserve.errors import ConfigurationError, Problem
 from vwserve.model.drop import read_drops
 from vwserve.model.registry import Registry
+from vwserve.transforms.plugins import find_plugins
 
 _DRAIN_S = 10.0
 _SPARE_DESCRIPTORS = 256  # for models, logs and listeners beside the connections
@@ -50,8 +51,9 @@ class Daemon:
 
     def load(self) -> None:
         """Serve the models of the drops; what is wrong with one goes to the log."""
-        drops, problems = read_drops(self._settings.models)
-        problems = [*problems, *self._registry.apply(drops, problems)]
+        plugins = find_plugins(self._settings.plugins)
+        drops, problems = read_drops(self._settings.models, plugins.kinds)
+        problems = [*plugins.problems, *problems, *self._registry.apply(drops, problems)]
         for key in self._settings.without_effect:
             self.log.warn("{key}: has no effect in this release", key=key)
         for drop in drops:

@@ -17,7 +17,7 @@ from vwserve.guard.limits import Limits
 from vwserve.learner import Bounds
 from vwserve.model.drop import model_name
 
-WITHOUT_EFFECT = ("control", "http", "plugins", "processes", "admission")
+WITHOUT_EFFECT = ("control", "http", "processes", "admission")
 
 _DAY_S = 86_400.0
 

@@ -4,7 +4,8 @@ This is the only layer that knows VW; `binding` is the only module that imports 
 """
 
 from vwserve.learner.bounds import Bounds
+from vwserve.learner.interactions import interaction_terms
 from vwserve.learner.learner import Learner, Reply
 from vwserve.learner.tally import Tally
 
-__all__ = ["Bounds", "Learner", "Reply", "Tally"]
+__all__ = ["Bounds", "Learner", "Reply", "Tally", "interaction_terms"]

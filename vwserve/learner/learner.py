@@ -20,10 +20,12 @@ from vwserve.errors import ArgumentsError, ModelError, RequestError, VwserveErro
 from vwserve.learner.arguments import split_arguments, with_suggestion
 from vwserve.learner.binding import CHUNK_LINES, NO_LABEL, Examples, Workspace
 from vwserve.learner.bounds import Bounds
-from vwserve.learner.grammar import Grammar, Shape, split_head, tag_of
+from vwserve.learner.grammar import Grammar, Shape, feature_sizes, split_head, tag_of
 from vwserve.learner.groups import group_fault, merged
+from vwserve.learner.header import largest_label
+from vwserve.learner.headroom import UNLIMITED
 from vwserve.learner.labels import Classes, label_form
-from vwserve.learner.options import bits_of, classes_of, expansion_of, scale_of, targets_of
+from vwserve.learner.options import bits_of, classes_of, expansion_of, headroom_of, scale_of, targets_of
 from vwserve.learner.saving import replacing
 from vwserve.learner.scalars import format_scalars
 from vwserve.learner.sink import PredictionSink
@@ -79,6 +81,10 @@ class Learner:
         self._classes = classes_of(options)
         self._targets = targets_of(options)
         self._expansion = expansion_of(options)
+        self._headroom = UNLIMITED
+        if self.learns:
+            self._headroom = headroom_of(options, self._label_kind, self._expansion.degree)
+            self._headroom = self._headroom.after(largest_label(initial) if initial else 0.0)
         self.limit(bounds or Bounds())
 
     @property
@@ -99,12 +105,21 @@ class Learner:
 
         Labelled lines are learned, unless `learn` is false or the model does not learn.
         """
+        shape = self._ordinary_shape(block)
+        return None if shape is None else self._serve(block, shape, learn)
+
+    def takes(self, block: bytes) -> bool:
+        """Whether every line of a block is an ordinary example; where not, `fault` tells of each line what it is."""
+        return all(self._ordinary_shape(piece) is not None for piece in _pieces(block))
+
+    def _ordinary_shape(self, block: bytes) -> Shape | None:
+        """The shape of a block of ordinary examples with few enough features; None for any other."""
         shape = self._grammar.shape(block)
         if shape is None or not (len(block) <= self._surely_small_bytes or self._lines_small(block)):
             return None
         if self._classes.unsettled and shape is not _UNLABELLED:
             return None
-        return self._serve(block, shape, learn)
+        return shape
 
     def answer(self, block: bytes, learn: bool = True) -> bytes:
         """Answer each line of `block` in VW's form, by one error line each that is no example."""
@@ -130,7 +145,7 @@ class Learner:
             return None
         if text := self._grammar.fault(line):
             return RequestError("bad-example", text)
-        return None if small else self._size_fault(line)
+        return (None if small else self._size_fault(line)) or self._strain_fault([line], [line])
 
     def _sift(self, block: bytes, learn: bool) -> bytes:
         """Answer a block in which some line is no ordinary example."""
@@ -140,12 +155,14 @@ class Learner:
             if good:
                 out.append(self._serve(b"".join([line + b"\n" for line, _ in run]), _MIXED, learn))
             else:
-                out += [self._refuse(error) for _, error in run if error is not None]
+                out += [self.refuse(error) for _, error in run if error is not None]
         return b"".join(out)
 
     def _judge(self, line: bytes, learn: bool) -> RequestError | None:
         """Say why `line` cannot be served; where it can, its label may settle which classes the later ones may have."""
         unsettled, error = self._classes, self.fault(line)
+        if error is None:
+            self._meet([line])
         if error or not unsettled.unsettled:
             return error
         for word in split_head(line.partition(b"|")[0])[0]:
@@ -230,7 +247,7 @@ class Learner:
         self.tally.examples += done
         observed = sum(self._grammar.observed(b"".join(lines[:done])))
         self._count_labelled(observed, float(observed), learn)
-        texts.append(self._refuse(_vw_refusal(error)))
+        texts.append(self.refuse(_vw_refusal(error)))
         if lines[done + 1 :]:
             texts.append(self._serve(b"".join(lines[done + 1 :]), _MIXED, learn))
         return b"".join(texts)
@@ -248,8 +265,9 @@ class Learner:
                 self._serve_groups(ready, out, learn)
                 ready = []
             if error:
-                out.append(self._refuse(error))
+                out.append(self.refuse(error))
             else:
+                self._meet(group)
                 ready.append(group)
         self._serve_groups(ready, out, learn)
         return out
@@ -261,6 +279,8 @@ class Learner:
             for number, (line, whole) in enumerate(zip(lines, merged(lines)), 1):
                 if error := self.fault(line) or self._size_fault(whole):
                     return RequestError(error.code, f"line {number}: {error.text}")
+            if error := self._strain_fault(lines, merged(lines)):
+                return error
         fault = group_fault(self._label_kind, lines)
         return RequestError("bad-example", fault) if fault else None
 
@@ -277,7 +297,7 @@ class Learner:
                     self._serve_groups([group], out, learn)
                 return
             self._renew()
-            out.append(self._refuse(_vw_refusal(error)))
+            out.append(self.refuse(_vw_refusal(error)))
             return
         try:
             for _ in self._workspace.answer_groups(examples, [len(group) for group in groups], learn):
@@ -288,15 +308,16 @@ class Learner:
                 served += 1
         except RuntimeError as error:
             self._renew()
-            out.append(self._refuse(_vw_refusal(error)))
+            out.append(self.refuse(_vw_refusal(error)))
             self._serve_groups(groups[served + 1 :], out, learn)
 
     # -- the model -------------------------------------------------------------------------------------------------
 
     def limit(self, bounds: Bounds) -> None:
         """Take from now on only examples within `bounds`."""
-        form = label_form(self._label_kind, self._classes, bounds, self.multiline, self._targets)
-        self._grammar = Grammar(form, bounds.magnitude)
+        self._caps = self._headroom.caps(bounds)
+        form = label_form(self._label_kind, self._classes, bounds, self.multiline, self._targets, self._caps)
+        self._grammar = Grammar(form, bounds.magnitude, self._caps)
         self._bounds = bounds
         # A feature takes at least two bytes of its line, a separator and a name.
         self._surely_small = self._expansion.safe_features(bounds.features)
@@ -373,7 +394,8 @@ class Learner:
         if learn and self.learns:
             self.tally.learned += examples
 
-    def _refuse(self, error: RequestError) -> bytes:
+    def refuse(self, error: RequestError) -> bytes:
+        """The error line that answers a request, which is counted as refused."""
         self.tally.refused += 1
         return _ERROR + str(error).encode() + b"\n"
 
@@ -388,6 +410,25 @@ class Learner:
                     return False
             start = end + 1
         return True
+
+    def _strain_fault(self, lines: Sequence[bytes], wholes: Sequence[bytes]) -> RequestError | None:
+        """Say why the numbers of an example are too large together; `wholes` are its lines as VW learns them."""
+        labels = list(filter(None, map(self._grammar.label_sizes, lines)))
+        if not labels:
+            return None  # nothing is learned
+        target, importance = max(size for size, _ in labels), max(size for _, size in labels)
+        value = max(self._expansion.largest(feature_sizes(whole)) for whole in wholes)
+        if fault := self._headroom.fault(target, importance, value):
+            return RequestError("bad-example", fault)
+        return None
+
+    def _meet(self, lines: Sequence[bytes]) -> None:
+        """Remember the largest label, within which VW keeps its predictions from now on."""
+        labels = list(filter(None, map(self._grammar.label_sizes, lines)))
+        target, importance = (max(sizes, default=0.0) for sizes in zip(*labels)) if labels else (0.0, 0.0)
+        before, self._headroom = self._headroom, self._headroom.after(target, importance)
+        if self._headroom.caps(self._bounds) != self._caps and self._headroom != before:
+            self.limit(self._bounds)
 
     def _size_fault(self, line: bytes) -> RequestError | None:
         # A space, a tab or a bar stands before each feature but an anonymous namespace's first, which has its bar.

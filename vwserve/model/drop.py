@@ -9,8 +9,9 @@ import re
 import shlex
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from vwserve.configuration import Node, load
@@ -28,14 +29,27 @@ from vwserve.configuration.schema import (
     text,
 )
 from vwserve.errors import ConfigurationError, Place, Problem
+from vwserve.transforms.options import options_reader
+from vwserve.transforms.pipeline import Declaration
+from vwserve.transforms.plugins import TransformType
 
-WITHOUT_EFFECT = ("transforms", "snapshot", "journal", "guard")
+WITHOUT_EFFECT = ("snapshot", "journal", "guard")
 
 # Names stand in requests, `@ctr,cvr |u a`, and name a folder of the state.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _NAMING = "a model's name: at most 100 letters, digits, _ . and -, the first neither . nor -"
+NO_KINDS: Mapping[str, TransformType] = MappingProxyType({})
+
 _DAY_S = 86_400.0
 _SUFFIXES = frozenset({".yaml", ".yml"})
+
+
+@dataclass(frozen=True)
+class DeclaredTransform:
+    """A transform of a drop, and the line where it stands."""
+
+    declaration: Declaration
+    line: int
 
 
 @dataclass(frozen=True)
@@ -52,8 +66,15 @@ class ModelDrop:
     learn: bool
     initial: Path | None
     digest: str
+    transforms: tuple[DeclaredTransform, ...] = ()
     without_effect: tuple[str, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that the model is made from, besides the drop itself."""
+        artifacts = (each.declaration.artifact for each in self.transforms)
+        return tuple(file for file in (self.initial, *artifacts) if file is not None)
 
     def problem(self, key: str, text: str) -> Problem:
         """What was found wrong later, at the line of `key`; of the file, where it does not have that key."""
@@ -89,46 +110,31 @@ def _model_file(node: Node) -> Path:
 
 
 model_name = Word(_NAME, _NAMING)
-_namespace = Word(re.compile(r"[^\s|:]{1,100}"), "a namespace: a word without | and :")
-_derived: dict[str, Reader[Any]] = {
-    "kind": text,
-    "input": _namespace,
-    "output": _namespace,
-    "artifact": path,
-}
 
 
 def _plain(values: dict[str, Any], _: Node) -> dict[str, Any]:
     return values
 
 
-def _crosses(values: dict[str, Any], node: Node) -> dict[str, Any]:
-    if not {"namespaces", "features"} & values.keys():
-        raise node.error("crosses nothing; give it 'namespaces' or 'features'")
-    return values
+def _transform(kinds: Mapping[str, TransformType]) -> Reader[DeclaredTransform]:
+    return Variants("kind", {kind: _transform_of(kind, type_) for kind, type_ in kinds.items()})
 
 
-_transform = Variants(
-    "kind",
-    {
-        "mdl": Record(_derived, _plain, required=("input", "output", "artifact")),
-        "tree": Record(_derived, _plain, required=("input", "output", "artifact")),
-        "crosses": Record(
-            {
-                "kind": text,
-                "namespaces": Items(
-                    Word(re.compile(r"[^\s|:]{2,8}"), "a cross: the first letters of two or more namespaces"),
-                    example="[ua, mc]",
-                ),
-                "features": Items(
-                    Items(Word(re.compile(r"[^\s|^]+\^[^\s|]+"), "a feature: namespace^name"), least=2),
-                    example="[[u^age, a^ad]]",
-                ),
-            },
-            _crosses,
-        ),
-    },
-)
+def _transform_of(kind: str, type_: TransformType) -> Record[DeclaredTransform]:
+    """The reader of a transform's options, and of its artifact if it is fitted."""
+    options: Record[Any] = options_reader(type_.options_type, {})
+    own: dict[str, Reader[Any]] = {"kind": text, **({"artifact": path} if type_.fitted else {})}
+
+    def make(values: dict[str, Any], node: Node) -> DeclaredTransform:
+        artifact = values.pop("artifact", None)
+        del values["kind"]
+        try:
+            made = options.make(values, node)
+        except (TypeError, ValueError) as error:  # what a plugin's own dataclass refuses
+            raise node.error(f"transform {kind}: {error}") from error
+        return DeclaredTransform(Declaration(type_, made, artifact), node.line)
+
+    return Record({**own, **options.fields}, make, (*options.required, *(["artifact"] if type_.fitted else [])))
 
 
 def _drop(values: dict[str, Any], node: Node) -> ModelDrop:
@@ -140,43 +146,57 @@ def _drop(values: dict[str, Any], node: Node) -> ModelDrop:
             [Problem(Place(node.file), "model", f"the file's name {name!r} is not {_NAMING}; name it with 'model:'")]
         )
     vw, learn, initial = values.get("vw", ""), values.get("learn", True), values.get("initial")
+    transforms: tuple[DeclaredTransform, ...] = values.get("transforms", ())
     return ModelDrop(
         name=name,
         path=node.file,
         vw=vw,
         learn=learn,
         initial=initial,
-        digest=_digest(name, shlex.split(vw), learn, os.path.abspath(initial) if initial else None),
+        digest=_digest(name, shlex.split(vw), learn, _absolute(initial), list(map(_meaning, transforms))),
+        transforms=transforms,
         without_effect=tuple(key for key in WITHOUT_EFFECT if key in values),
         lines={key: value.line for key, value in node.entries},
     )
 
 
+def _absolute(file: Path | None) -> str | None:
+    return os.path.abspath(file) if file is not None else None
+
+
+def _meaning(declared: DeclaredTransform) -> object:
+    declaration = declared.declaration
+    return [declaration.type.kind, asdict(declaration.options), _absolute(declaration.artifact)]
+
+
 def _digest(*meaning: object) -> str:
-    return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(meaning, default=str).encode()).hexdigest()
 
 
-DROP: Record[ModelDrop] = Record(
-    {
+def drop_schema(kinds: Mapping[str, TransformType]) -> Record[ModelDrop]:
+    """The reader of a drop whose transforms may be of these kinds."""
+    fields: dict[str, Reader[Any]] = {
         "model": model_name,
         "vw": _arguments,
         "learn": flag,
         "initial": _model_file,
-        "transforms": Items(_transform, example="[{kind: mdl, input: n, output: m, artifact: ctr.mdl.json}]"),
+        "transforms": Items(_transform(kinds), example="[{kind: mdl, input: n, output: m, artifact: ctr.mdl.json}]"),
         "snapshot": Record({"every": Duration(1.0, 365 * _DAY_S), "keep": Integer(1, 1_000_000)}, _plain),
         "journal": Record({"sync": Choice(("always", "everysec", "os")), "keep": Duration(1.0, 3650 * _DAY_S)}, _plain),
         "guard": Record({"action": Choice(("alert", "freeze", "rollback"))}, _plain),
-    },
-    _drop,
-)
+    }
+    return Record(fields, _drop)
 
 
-def read_drop(path: Path) -> ModelDrop:
-    """The model that a file describes; raises ConfigurationError with everything that is wrong with the file."""
-    return DROP(load(path))
+def read_drop(path: Path, kinds: Mapping[str, TransformType] = NO_KINDS) -> ModelDrop:
+    """The model that a file describes, with transforms of these kinds.
+
+    Raises ConfigurationError with everything that is wrong with the file.
+    """
+    return drop_schema(kinds)(load(path))
 
 
-def read_drops(folder: Path) -> tuple[list[ModelDrop], list[Problem]]:
+def read_drops(folder: Path, kinds: Mapping[str, TransformType] = NO_KINDS) -> tuple[list[ModelDrop], list[Problem]]:
     """The models that the files of a folder describe, in the order of their names, and what is wrong with the others.
 
     Hidden files and what editors leave behind are no drops. Of two files that name the same model the first counts.
@@ -190,7 +210,7 @@ def read_drops(folder: Path) -> tuple[list[ModelDrop], list[Problem]]:
     problems: list[Problem] = []
     for file in files:
         try:
-            drop = read_drop(file)
+            drop = read_drop(file, kinds)
         except ConfigurationError as error:
             problems += error.problems
             continue

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from vwserve.errors import ModelError, Problem, VwserveError
+from vwserve.errors import ModelError, Place, Problem, VwserveError
 from vwserve.learner import Bounds
 from vwserve.model.drop import ModelDrop
 from vwserve.model.servable import Servable
+from vwserve.transforms.pipeline import StepError, TransformPool
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class Registry:
     def __init__(self, bounds: Bounds, state: Path) -> None:
         self._bounds = bounds
         self._state = state
+        self._pool = TransformPool()
         self._served: dict[str, _Served] = {}
         self._by_name: dict[str, Servable] = {}
         self._versions: dict[str, int] = {}
@@ -105,35 +107,43 @@ class Registry:
         if before is not None and before.identity == identity:
             return
         version = self._versions.get(drop.name, 0) + 1
-        self._served[drop.name] = _Served(build(drop, self._bounds, version), drop, identity)
+        self._served[drop.name] = _Served(build(drop, self._bounds, self._pool, version), drop, identity)
         self._versions[drop.name] = version
         if before is not None:
             before.servable.close()
 
 
-def build(drop: ModelDrop, bounds: Bounds, version: int = 1) -> Servable:
-    """The servable that a drop describes; raises ArgumentsError or ModelError."""
+def build(drop: ModelDrop, bounds: Bounds, pool: TransformPool, version: int = 1) -> Servable:
+    """The servable that a drop describes; raises StepError, ArgumentsError or ModelError."""
+    pipeline = pool.pipeline([each.declaration for each in drop.transforms])
     return Servable(
         drop.name,
         drop.vw,
         learn=drop.learn,
         initial=drop.initial,
         bounds=bounds,
+        pipeline=pipeline,
         version=version,
     )
 
 
 def fault(drop: ModelDrop, error: VwserveError) -> Problem:
     """An error of `build` at the line of the drop that it is about."""
+    if isinstance(error, StepError):
+        line = drop.transforms[error.position].line
+        return Problem(Place(drop.path, line), f"transforms[{error.position}]", str(error))
     return drop.problem("initial" if isinstance(error, ModelError) else "vw", str(error))
 
 
 def _identity(drop: ModelDrop) -> tuple[object, ...]:
     """What a servable was made from: two drops of the same identity describe the same one."""
-    if drop.initial is None:
-        return (drop.digest,)
+    return (drop.digest, *(_state(file) for file in drop.files), *(each.declaration.type for each in drop.transforms))
+
+
+def _state(file: Path) -> object:
+    """What changes when a file does; None where it cannot be read, which whoever reads it will say."""
     try:
-        status = drop.initial.stat()
-    except OSError as error:
-        raise ModelError(f"cannot read {drop.initial}: {error.strerror}") from error
-    return (drop.digest, drop.initial, status.st_mtime_ns, status.st_size)
+        status = file.stat()
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from vwserve.errors import RequestError
-from vwserve.learner import Bounds, Learner, Reply
+from vwserve.errors import ArgumentsError, RequestError
+from vwserve.learner import Bounds, Learner, Reply, interaction_terms
 from vwserve.model.progress import Progress
+from vwserve.model.transformed import Transformed
+from vwserve.transforms.pipeline import Pipeline, Request
 
 
 class Servable:
     """One version of one model, ready to answer; the daemon and a notebook use the same.
 
     `multiline` tells whether an example is several lines, up to a blank one, and `spaceless` whether the text of a
-    prediction has no space.
+    prediction has no space. `pipeline` is what its lines go through before VW reads them.
 
     Not thread-safe: one owner each. Raises ArgumentsError, or ModelError for `initial`, where VW cannot make the model.
     """
@@ -27,11 +30,17 @@ class Servable:
         learn: bool = True,
         initial: Path | None = None,
         bounds: Bounds | None = None,
+        pipeline: Pipeline | None = None,
         version: int = 1,
     ) -> None:
         self.name = name
         self.version = version
-        self._learner = Learner(arguments, learn=learn, initial=initial, bounds=bounds)
+        self._pipeline = pipeline or Pipeline()
+        whole = _with_contributed(arguments, self._pipeline.arguments)
+        self._learner = Learner(whole, learn=learn, initial=initial, bounds=bounds)
+        self._examples: Learner | Transformed = self._learner
+        if self._pipeline.derives:
+            self._examples = Transformed(self._learner, self._pipeline)
         self._progress = Progress(self._learner.scale)
         self.multiline = self._learner.multiline
         self.spaceless = self._learner.spaceless
@@ -59,10 +68,10 @@ class Servable:
         if stray := next((line for line in stripped if b"\n" in line), None):
             raise RequestError("bad-request", f"an example has a newline in it: {stray[:40]!r}; give each its own item")
         if self.multiline:
-            groups = self._learner.answer_groups(list(_groups(stripped)), learn)
+            groups = self._examples.answer_groups(list(_groups(stripped)), learn)
             texts = [text.strip(b"\n").replace(b"\n", b" ") for text in groups]
         else:
-            replies = self._learner.answer_each([line for line in stripped if line], learn)
+            replies = self._examples.answer_each([line for line in stripped if line], learn)
             texts = [
                 reply.text + b" " + reply.tag if reply.tag and not reply.refused else reply.text for reply in replies
             ]
@@ -84,27 +93,29 @@ class Servable:
 
     def answer_ordinary(self, chunk: bytes) -> bytes | None:
         """Answer a chunk of single-line examples in VW's form; None, having done nothing, where a line is unusual."""
-        return self._learner.answer_ordinary(chunk)
+        return self._examples.answer_ordinary(chunk)
 
     def answer(self, chunk: bytes) -> bytes:
         """Answer a chunk of single-line examples in VW's form, by one error line each that is none."""
-        return self._learner.answer(chunk)
+        return self._examples.answer(chunk)
 
-    def answer_each(self, lines: Sequence[bytes]) -> Sequence[Reply]:
-        """Answer single-line examples one by one."""
-        return self._learner.answer_each(lines)
+    def answer_each(self, lines: Sequence[bytes], shared: object = None) -> Sequence[Reply]:
+        """Answer single-line examples one by one; `shared` is what `share` gave for these lines, if several ask."""
+        if isinstance(self._examples, Transformed) and isinstance(shared, Request):
+            return self._examples.answer_each(lines, shared=shared)
+        return self._examples.answer_each(lines)
 
     def answer_groups(self, groups: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
         """Answer multi-line examples, each in VW's form (several lines) or by one error line."""
-        return self._learner.answer_groups(groups)
+        return self._examples.answer_groups(groups)
 
     def fault(self, line: bytes) -> RequestError | None:
         """Say why a line is no single-line example of this model."""
-        return self._learner.fault(line)
+        return self._examples.fault(line)
 
     def group_fault(self, lines: Sequence[bytes]) -> RequestError | None:
         """Say why lines make no multi-line example of this model."""
-        return self._learner.group_fault(lines)
+        return self._examples.group_fault(lines)
 
     def statistics(self) -> Mapping[str, object]:
         """What `!stats` tells; None where a figure is not known."""
@@ -125,7 +136,19 @@ class Servable:
             "snapshot": None,
             "journal": None,
             "version": self.version,
+            "transforms": {step.transform.kind: step.applied for step in self._pipeline.steps},
         }
+
+
+def _with_contributed(arguments: str, contributed: Sequence[str]) -> str:
+    """The model's own arguments and those of its transforms; raises ArgumentsError where both cross the same."""
+    if not contributed:
+        return arguments
+    own = {"".join(sorted(term)) for term in interaction_terms(shlex.split(arguments))}
+    for term in interaction_terms(contributed):
+        if "".join(sorted(term)) in own:
+            raise ArgumentsError(f"the transforms cross {term!r}, and so do these arguments; leave it to one of them")
+    return f"{arguments} {shlex.join(contributed)}"
 
 
 def _groups(lines: Iterable[bytes]) -> Iterable[list[bytes]]:

@@ -71,11 +71,14 @@ class Batch:
         return matrix
 
     def text(self) -> bytes:
-        """All lines with what was added, each ended by a newline, as VW reads them."""
+        """All lines with what was added, each ended by a newline, as VW reads them.
+
+        Nothing is added to a line without a '|': it is no example, and must not become one.
+        """
         lines: Sequence[bytes] = self.lines
         for namespace, texts in self._added:
             head = b" |%s " % namespace.encode()
-            lines = [line + head + text if text else line for line, text in zip(lines, texts)]
+            lines = [line + head + text if text and b"|" in line else line for line, text in zip(lines, texts)]
         return b"\n".join(lines) + b"\n" if lines else b""
 
 

@@ -83,10 +83,11 @@ class Request:
 
 
 class Pipeline:
-    """The steps of one model, in the order of its drop."""
+    """The steps of one model, in the order of its drop; `derives` tells whether they add anything to a line."""
 
-    def __init__(self, steps: tuple[Step, ...]) -> None:
+    def __init__(self, steps: tuple[Step, ...] = ()) -> None:
         self.steps = steps
+        self.derives = any(step.transform.writes for step in steps)
 
     @property
     def arguments(self) -> Sequence[str]:

@@ -38,8 +38,8 @@ class Transform(ABC, Generic[OptionsT]):
     """Derives namespaces from those of an example.
 
     A subclass states its `kind`, the name that drops call it by; its `version`, to be changed whenever the same options
-    and artifact would give other results; and `options_type`, a frozen dataclass of its options (see `options.py`). One that
-    learns from data overrides `fit` and sets `fitted`; its drops then name an `artifact`.
+    and artifact would give other results; and `options_type`, a frozen dataclass of its options (see `options.py`). One
+    that learns from data overrides `fit` and sets `fitted`; its drops then name an `artifact`.
 
     Instances are shared: models that declare the same kind, options and artifact have one of them. So `apply` keeps no
     state between calls that would show in a result, and neither the order of examples nor what else is in the batch

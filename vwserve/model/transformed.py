@@ -1,0 +1,94 @@
+"""A learner behind a pipeline: each line gets what the transforms derive from it before it is judged and served.
+
+The learner sees, judges and counts the lines as VW will read them, derived features included; so a transform can give
+it nothing that a client could not. Where a transform fails on a block, the block's lines are taken one by one, and a
+line that it fails on is answered by an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vwserve.errors import RequestError
+from vwserve.learner import Learner, Reply
+from vwserve.transforms import TransformError
+from vwserve.transforms.pipeline import Pipeline, Request
+
+
+class Transformed:
+    """What `Learner` is to a servable, with lines that `pipeline` adds to first.
+
+    `shared` is what several models are asked with at once: a request for the very lines of the call, or None.
+    """
+
+    def __init__(self, learner: Learner, pipeline: Pipeline) -> None:
+        self._learner = learner
+        self._pipeline = pipeline
+
+    def answer_ordinary(self, block: bytes, learn: bool = True) -> bytes | None:
+        """See Learner."""
+        try:
+            return self._learner.answer_ordinary(self._derived(_lines(block)), learn)
+        except TransformError:
+            return None
+
+    def answer(self, block: bytes, learn: bool = True) -> bytes:
+        """See Learner."""
+        try:
+            return self._learner.answer(self._derived(_lines(block)), learn)
+        except TransformError:
+            return b"".join([self._answer_line(line, learn) for line in _lines(block)])
+
+    def answer_each(self, lines: Sequence[bytes], learn: bool = True, shared: Request | None = None) -> list[Reply]:
+        """See Learner."""
+        try:
+            return self._learner.answer_each(_lines(self._derived(lines, shared)), learn)
+        except TransformError:
+            return [self._answer_each_line(line, learn) for line in lines]
+
+    def answer_groups(self, groups: Sequence[Sequence[bytes]], learn: bool = True) -> list[bytes]:
+        """See Learner."""
+        texts: list[bytes] = []
+        for group in groups:
+            try:
+                texts += self._learner.answer_groups([_lines(self._derived(group))], learn)
+            except TransformError as error:
+                texts.append(self._learner.refuse(_internal(error)))
+        return texts
+
+    def fault(self, line: bytes) -> RequestError | None:
+        """See Learner."""
+        try:
+            return self._learner.fault(self._derived([line])[:-1])
+        except TransformError as error:
+            return _internal(error)
+
+    def group_fault(self, lines: Sequence[bytes]) -> RequestError | None:
+        """See Learner."""
+        try:
+            return self._learner.group_fault(_lines(self._derived(lines)))
+        except TransformError as error:
+            return _internal(error)
+
+    def _derived(self, lines: Sequence[bytes], shared: Request | None = None) -> bytes:
+        return self._pipeline.text(shared or Request(lines))
+
+    def _answer_line(self, line: bytes, learn: bool) -> bytes:
+        try:
+            return self._learner.answer(self._derived([line]), learn)
+        except TransformError as error:
+            return self._learner.refuse(_internal(error))
+
+    def _answer_each_line(self, line: bytes, learn: bool) -> Reply:
+        try:
+            return self._learner.answer_each([self._derived([line])[:-1]], learn)[0]
+        except TransformError as error:
+            return Reply(self._learner.refuse(_internal(error))[:-1], b"")
+
+
+def _lines(block: bytes) -> list[bytes]:
+    return block.split(b"\n")[:-1]
+
+
+def _internal(error: TransformError) -> RequestError:
+    return RequestError("internal", " ".join(str(error).split()))
