@@ -51,7 +51,7 @@ class Batch:
             else:
                 sections = _sections(self.lines, namespace.encode())
             for texts in added:
-                sections = [b"%s %s" % pair for pair in zip(sections, texts)]
+                sections = [b"%s %s" % (text, more) if text else more for text, more in zip(sections, texts)]
             self._sections[namespace] = sections
         return sections
 

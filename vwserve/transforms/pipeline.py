@@ -110,6 +110,10 @@ class TransformPool:
         self._transforms: WeakValueDictionary[tuple[object, ...], Transform[Any]] = WeakValueDictionary()
         self._steps: WeakValueDictionary[tuple[object, ...], Step] = WeakValueDictionary()
 
+    def __len__(self) -> int:
+        """How many transforms are held."""
+        return len(self._transforms)
+
     def pipeline(self, declarations: Sequence[Declaration]) -> Pipeline:
         """The pipeline of a model; raises a `StepError` where a transform cannot be made or does not fit the others."""
         steps: list[Step] = []

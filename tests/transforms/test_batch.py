@@ -1,0 +1,96 @@
+"""Batches: the features of a namespace, numbers as a matrix, and lines with what was added."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vwserve.transforms import Batch, NumberReader
+
+NAMES = st.sampled_from([b"a", b"b", b"age", b"x1"])
+VALUES = st.sampled_from([b"1", b"-2.5", b"1e3", b".5", b"0", b"-0", b"inf", b"nan", b"berlin", b"", b"1_0"])
+FEATURES = st.tuples(NAMES, st.none() | VALUES).map(lambda pair: pair[0] if pair[1] is None else b"%s:%s" % pair)
+GAPS = st.sampled_from([b" ", b"  ", b"\t"])
+SECTIONS = st.lists(st.tuples(FEATURES, GAPS)).map(lambda pairs: b"".join(feature + gap for feature, gap in pairs))
+
+
+@pytest.mark.parametrize(
+    ("line", "features"),
+    [
+        (b"|n a b", b"a b"),
+        (b"1 2 't |n a:1 |m x", b"a:1 "),
+        (b"|m x |n a", b"a"),
+        (b"|m x", b""),
+        (b"|nn a", b""),
+        (b"|n", b""),
+        (b"|n |m x", b""),
+        (b"|n:2 a", b"a"),
+        (b"|n\ta\tb", b"a b"),
+        (b"|n a |n b", b"a  b"),
+        (b"|n a |m x |n b", b"a  b"),
+        (b"|m n a", b""),
+        (b"garbage", b""),
+        (b"", b""),
+    ],
+)
+def test_features_of_a_namespace(line: bytes, features: bytes) -> None:
+    (found,) = Batch([line]).features("n")
+    assert found.split() == features.split()
+
+
+def test_what_was_added_stands_with_what_was_there() -> None:
+    batch = Batch([b"|n a", b"|m b", b"|n c"]).with_added([{"n": [b"x", b"y", b""]}, {"k": [b"", b"z", b""]}])
+    assert [text.split() for text in batch.features("n")] == [[b"a", b"x"], [b"y"], [b"c"]]
+    assert [text.split() for text in batch.features("m")] == [[], [b"b"], []]
+    assert batch.text() == b"|n a |n x\n|m b |n y |k z\n|n c\n"
+
+
+def test_adding_changes_no_other_batch() -> None:
+    batch = Batch([b"|n a:1"])
+    reader = NumberReader(["a", "b"])
+    more = batch.with_added([{"n": [b"b:2"]}])
+    np.testing.assert_array_equal(batch.numbers("n", reader), [[1.0, np.nan]])
+    assert more.numbers("n", reader).tolist() == [[1.0, 2.0]]
+    assert batch.text() == b"|n a:1\n"
+
+
+def test_nothing_is_added_to_what_is_no_example() -> None:
+    assert Batch([b"5", b"5 |"]).with_added([{"k": [b"x", b"y"]}]).text() == b"5\n5 | |k y\n"
+
+
+def test_a_namespace_is_read_once_for_all_that_ask() -> None:
+    batch = Batch([b"|n a:1"] * 5)
+    more = batch.with_added([{"k": [b"x"] * 5}])
+    assert more.numbers("n", NumberReader(["a"])) is batch.numbers("n", NumberReader(["a"]))
+    assert more.features("n") is batch.features("n")
+
+
+def test_numbers_are_not_to_be_written_to() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        Batch([b"|n a:1"]).numbers("n", NumberReader(["a"]))[0, 0] = 2.0
+
+
+@pytest.mark.parametrize(
+    ("section", "row"),
+    [
+        (b"a:1 b:-2.5e1", [1.0, -25.0]),
+        (b"b:2", [np.nan, 2.0]),
+        (b"a b:2", [1.0, 2.0]),
+        (b"a:1 a:3", [3.0, np.nan]),
+        (b"a:berlin b:nan", [np.nan, np.nan]),
+        (b"a:inf b:-1e999", [np.nan, np.nan]),
+        (b"a: 5 b:1", [np.nan, 1.0]),
+        (b"c:7", [np.nan, np.nan]),
+    ],
+)
+def test_reads_numbers(section: bytes, row: list[float]) -> None:
+    reader = NumberReader(["a", "b"])
+    assert reader.read([section]).tolist() == [pytest.approx(row, nan_ok=True)]
+    assert reader.read([section] * 8).tolist() == [pytest.approx(row, nan_ok=True)] * 8
+
+
+@given(st.lists(SECTIONS, max_size=12))
+def test_many_texts_read_as_each_by_itself(sections: list[bytes]) -> None:
+    reader = NumberReader(["a", "b", "age"])
+    alone = np.concatenate([reader.read([text]) for text in sections]) if sections else np.empty((0, 3))
+    np.testing.assert_array_equal(reader.read(sections), alone)
