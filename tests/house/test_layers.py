@@ -15,6 +15,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"configuration"}),
     frozenset({"learner"}),
     frozenset({"transforms"}),
+    frozenset({"testing"}),  # for authors of plugins
     frozenset({"model"}),
     frozenset({"durability", "guard"}),
     frozenset({"updates"}),

@@ -74,7 +74,7 @@ class Transform(ABC, Generic[OptionsT]):
     def apply(self, batch: Batch) -> Mapping[str, Sequence[bytes]]:
         """What to add to the batch: for each namespace written a text of features a line, empty where there are none.
 
-        A feature is a word without space, `|` and `:`, or such a word, a colon and a finite number.
+        A feature is a word without space, `|` and `:`, or such a word, a colon and a finite number or another word.
         """
 
     @classmethod
