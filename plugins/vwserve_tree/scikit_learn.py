@@ -1,0 +1,80 @@
+"""Makes artifacts of scikit-learn's tree ensembles.
+
+scikit-learn saves models as pickles only, which run whatever code is in them. So this is called where the model was
+trained: it reads the arrays of its trees, and needs nothing imported that the model has not. Values are compared as
+float32 (in histogram gradient boosting as doubles), and one up to the threshold goes left. A leaf's number is that of
+its node, as in `apply`.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+from vwserve.transforms import Artifact, TransformError
+from vwserve_tree.ensemble import Ensemble, Tree, to_content
+from vwserve_tree.flattening import Nodes, flattened
+from vwserve_tree.model_file import named
+
+
+def from_sklearn(estimator: Any, features: Sequence[str] = ()) -> Artifact:
+    """The artifact of a fitted estimator: a decision tree, a forest, (histogram) gradient boosting.
+
+    `features` names its columns, in order; without it the names that the estimator was fitted with, else x0, x1, ...
+    Raises TransformError where it is no such estimator, or has categorical splits.
+    """
+    names = list(getattr(estimator, "feature_names_in_", ()))
+    names = names or [f"x{number}" for number in range(getattr(estimator, "n_features_in_", 0))]
+    what = f"the estimator {type(estimator).__name__}"
+    if hasattr(estimator, "_predictors"):
+        trees = [_histogram_tree(each, what) for each in chain.from_iterable(estimator._predictors)]
+        ensemble = Ensemble(names, trees, "<=", "double")
+    else:
+        ensemble = Ensemble(names, [_tree(each) for each in _trees(estimator, what)], "<=", "single")
+    return {**to_content(named(ensemble, features, what)), "source": "scikit-learn", "unseen": []}
+
+
+def _trees(estimator: Any, what: str) -> Iterable[Any]:
+    if hasattr(estimator, "tree_"):
+        return [estimator.tree_]
+    # A list, or in gradient boosting an array with a row for each round and a column for each class.
+    estimators = getattr(estimator, "estimators_", ())
+    found = [getattr(each, "tree_", None) for each in getattr(estimators, "flat", estimators)]
+    if not found or None in found:
+        raise TransformError(f"{what} is no fitted ensemble of trees")
+    return found
+
+
+def _tree(tree: Any) -> Tree:
+    left = tree.children_left.tolist()
+    return flattened(
+        Nodes(
+            tree.feature.tolist(),
+            tree.threshold.tolist(),
+            left,
+            tree.children_right.tolist(),
+            tree.missing_go_to_left.tolist(),
+        )
+    )
+
+
+def _histogram_tree(predictor: Any, what: str) -> Tree:
+    nodes = predictor.nodes
+    if nodes["is_categorical"].any():
+        # These renumber columns and categories on the way to the trees.
+        raise TransformError(f"{what} has categorical splits; grow it without categorical_features")
+    left = [-1 if leaf else child for leaf, child in zip(nodes["is_leaf"].tolist(), nodes["left"].tolist())]
+    # An infinite threshold parts what is missing from what is not; so does the greatest number.
+    thresholds = [sys.float_info.max if value == math.inf else value for value in nodes["num_threshold"].tolist()]
+    return flattened(
+        Nodes(
+            nodes["feature_idx"].tolist(),
+            thresholds,
+            left,
+            nodes["right"].tolist(),
+            nodes["missing_go_to_left"].tolist(),
+        )
+    )
