@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
@@ -23,8 +22,6 @@ _ALL_PAIRS = 1 << 23
 _PENDING_CELLS = 1 << 21
 # Importance is taken in multiples of this, about a millionth: then sums are exact, whatever the order of examples.
 _GRAIN = 2.0**-20
-
-_NAMED_VALUE = re.compile(rb"([^ \t:]+):[^ \t]")
 
 
 class Survey:
@@ -138,12 +135,10 @@ class _Columns:
             each.limit(pairs)
 
     def _discover(self, texts: Iterable[bytes]) -> None:
-        joined = b" ".join(texts)
         known = set(map(str.encode, self.names))
-        new = set(_NAMED_VALUE.findall(joined)) - known
-        if new:
-            parts = (feature.partition(b":") for feature in joined.split())
-            found = {name for name, _, value in parts if name in new and _is_number(value)}
+        parts = (feature.partition(b":") for feature in b" ".join(texts).split())
+        found = {name for name, _, value in parts if name not in known and _is_number(value)}
+        if found:
             self._extend(sorted(filter(None, map(_decoded, found))))
 
     def _extend(self, names: Sequence[str]) -> None:
