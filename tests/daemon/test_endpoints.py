@@ -12,7 +12,7 @@ from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.testing import MemoryReactor
 
 from vwserve.configuration import Node
-from vwserve.daemon.endpoints import KINDS, endpoint, for_opening
+from vwserve.daemon.endpoints import KINDS, endpoint, for_opening, socket_folder
 from vwserve.errors import ConfigurationError
 
 
@@ -160,3 +160,16 @@ def test_is_opened_with_room_for_a_burst_of_clients(text: str) -> None:
 @pytest.mark.parametrize("text", ["tcp:1:backlog=5", "tcp:1:127.0.0.1:5", "systemd:domain=INET:index=0", "stdio:"])
 def test_is_opened_as_it_is_where_that_is_settled(text: str) -> None:
     assert for_opening(text) == text
+
+
+@pytest.mark.parametrize(
+    ("description", "folder"),
+    [
+        ("unix:/run/vwserve/a.sock:mode=660", "/run/vwserve"),
+        ("unix:mode=660:address=/run/a.sock", "/run"),
+        (r"unix:/run/a\:b/c.sock", "/run/a:b"),
+        ("tcp:26542", None),
+    ],
+)
+def test_tells_the_folder_of_a_socket(description: str, folder: str | None) -> None:
+    assert socket_folder(description) == (None if folder is None else Path(folder))

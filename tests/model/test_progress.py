@@ -69,3 +69,9 @@ def test_gathers_pairs_within_bounds() -> None:
         progress.add([0.25, 0.75] * 500, [0.0, 1.0] * 500)
     assert progress.auc == 1.0
     assert progress.calibration == pytest.approx(1.0)
+
+
+def test_unknown_for_regressed_labels_until_a_negative_one_tells_their_scale() -> None:
+    progress = Progress("linear")
+    progress.add([0.4, 0.6], [1.0, 1.0])
+    assert progress.calibration is None

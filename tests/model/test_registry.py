@@ -8,7 +8,7 @@ import pytest
 from vwserve.errors import ModelError
 from vwserve.learner import Bounds
 from vwserve.model.drop import read_drops
-from vwserve.model.registry import Registry
+from vwserve.model.registry import MOST_EXPORTS, Registry
 from vwserve.model.servable import Servable
 
 
@@ -132,7 +132,7 @@ def test_an_export_stays_among_the_exports(folder: Folder, tmp_path: Path, expor
     assert [each.name for each in (tmp_path / "state" / "a" / "exports").iterdir()] == [file]
 
 
-@pytest.mark.parametrize("export", ["..", "/", "x/..", "a\0b"])
+@pytest.mark.parametrize("export", ["..", "/", "x/..", "a\0b", "a\x1b[2J"])
 def test_an_export_without_a_file_name_is_refused(folder: Folder, export: str) -> None:
     folder.drop(a="-b 10")
     with pytest.raises(ModelError, match="name of a file"):
@@ -146,3 +146,14 @@ def test_an_export_of_no_model_or_to_nowhere_is_an_error(folder: Folder, tmp_pat
     (tmp_path / "state").write_text("a file where the folder should be")
     with pytest.raises(ModelError, match="cannot write"):
         folder.registry.export("a", "x.vw")
+
+
+def test_exports_of_a_model_are_bounded(folder: Folder, tmp_path: Path) -> None:
+    folder.drop(a="-b 10")
+    exports = tmp_path / "state" / "a" / "exports"
+    exports.mkdir(parents=True)
+    for number in range(MOST_EXPORTS):
+        (exports / f"{number}.vw").touch()
+    assert folder.registry.export("a", "0.vw").stat().st_size > 0
+    with pytest.raises(ModelError, match="has 100 files already; move some away"):
+        folder.registry.export("a", "more.vw")

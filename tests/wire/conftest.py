@@ -1,6 +1,6 @@
 """Real models behind the line protocol, and sessions that talk to them without a socket."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pytest
 
@@ -57,6 +57,13 @@ def models(make_models: Callable[..., Models]) -> Models:
     return make_models("ctr", "cvr", "kind", "chances", "adf", "ldf")
 
 
+def all_answers(session: Session) -> Iterator[bytes]:
+    """What is answered in all the turns that it takes."""
+    yield from session.answers()
+    while not session.idle:
+        yield from session.answers()
+
+
 @pytest.fixture(scope="session")
 def talk() -> Callable[..., bytes]:
     """Gives a new session these reads and returns all its answers.
@@ -78,10 +85,10 @@ def talk() -> Callable[..., bytes]:
         answers: list[bytes] = []
         for read in [reads] if isinstance(reads, bytes) else reads:
             session.receive(read)
-            answers += session.answers()
+            answers += all_answers(session)
         if end:
             session.end()
-            answers += session.answers()
+            answers += all_answers(session)
         return b"".join(answers)
 
     return talk

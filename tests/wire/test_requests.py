@@ -92,7 +92,9 @@ def test_reads_save_commands(line: bytes, save: Save) -> None:
     assert parse_save(line) == save
 
 
-@pytest.mark.parametrize("line", [b"save|f a", b"save |f a", b"saved", b"1 save", b"", b"save_"])
+@pytest.mark.parametrize(
+    "line", [b"save|f a", b"save |f a", b"save_a |f a", b"save_a|f a", b"save_a b", b"saved", b"1 save", b"", b"save_"]
+)
 def test_an_example_is_no_save_command(line: bytes) -> None:
     assert parse_save(line) is None
 

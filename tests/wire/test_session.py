@@ -454,3 +454,12 @@ def test_however_bytes_arrive_the_answers_are_the_same(
     expected = talk(make_models(), [line + b"\n" for line in requests])
     assert expected.count(b"\n") == len(requests) - 6
     assert talk(make_models(), pieces) == expected
+
+
+def test_a_save_ends_the_turn(models: Models) -> None:
+    noting = Saves(models)
+    session = Session(noting, "ctr", line_bytes=1000, request_bytes=1000)
+    session.receive(b"1 |u a\nsave\n|u a\nsave_x\n")
+    first, second = (b"".join(session.answers()) for _ in range(2))
+    assert (first.count(b"\n"), second.count(b"\n")) == (1, 1)
+    assert session.idle

@@ -117,4 +117,4 @@ def _run(reactor: Any, daemon: Daemon, try_it: bool) -> Sequence[VwserveError]:
 
 
 def _how_to_try() -> str:
-    return "try it: printf '1 |u age33 |a ad7\\n|u age33 |a ad7\\n' | nc 127.0.0.1 26542"
+    return "try it: printf '1 |u age33 |a ad7\\n|u age33 |a ad7\\n' | nc -N 127.0.0.1 26542"

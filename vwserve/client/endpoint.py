@@ -49,12 +49,18 @@ class Endpoint:
                 connection.close()
                 raise
             return connection
+        context = self._trust() if self.kind == "tls" else None
         connection = socket.create_connection((self.address, self.port), within_s)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self.kind == "tcp":
+        if context is None:
             return connection
-        context = ssl.create_default_context(cafile=self.authority)
         return context.wrap_socket(connection, server_hostname=self.address)
+
+    def _trust(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cafile=self.authority)
+        except OSError as error:
+            raise EndpointError(f"cannot read certificates from {self.authority}: {error.strerror or error}") from error
 
 
 def parse_endpoint(text: str) -> Endpoint:

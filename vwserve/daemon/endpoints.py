@@ -118,6 +118,15 @@ def for_opening(description: str) -> str:
     return f"{description}:backlog={_BACKLOG}"
 
 
+def socket_folder(description: str) -> Path | None:
+    """The folder that the socket of a `unix:` endpoint stands in, None for other kinds."""
+    kind, *parts = re.split(r"(?<!\\):", description)
+    if kind != "unix":
+        return None
+    named = [part for part in parts if part.startswith("address=")]
+    return Path(_literal((named or parts)[0].removeprefix("address="))).parent
+
+
 def _split(node: Node, description: str) -> Iterator[str]:
     """The parts between colons, with their backslashes."""
     at = 0

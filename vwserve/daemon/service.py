@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from vwserve.daemon.endpoints import for_opening
+from vwserve.daemon.endpoints import for_opening, socket_folder
 from vwserve.daemon.listener import Connections, Listener
 from vwserve.daemon.served import ServedModels
 from vwserve.daemon.settings import Listen, Settings
@@ -113,6 +113,8 @@ class Daemon:
     async def _open(self, listen: Listen) -> Problem | None:
         listener = Listener(listen, self._models, self._connections)
         try:
+            if (folder := socket_folder(listen.endpoint)) is not None:
+                folder.mkdir(parents=True, exist_ok=True)
             port = await serverFromString(self._reactor, for_opening(listen.endpoint)).listen(listener)
         except Exception as error:  # whatever a kind of endpoint raises: the user sees which listener and why
             self.log.debug("{failure}", failure=Failure())

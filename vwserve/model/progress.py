@@ -41,9 +41,11 @@ class Progress:
     def calibration(self) -> float | None:
         """Mean predicted probability over mean label (as 0 or 1); 1 is perfect, None is unknown."""
         positives = int(self._counts[1].sum())
+        total = int(self._counts.sum())
         if not self._binary or positives == 0:
             return None
-        total = int(self._counts.sum())
+        if self._scale == "linear" and positives == total:
+            return None  # whether its labels are -1 and 1, or 0 and 1, is not known yet
         mean = self._score_sum / total
         if self._scale == "linear" and self._negative_seen:
             mean = (mean + 1.0) / 2.0

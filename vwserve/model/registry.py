@@ -13,6 +13,9 @@ from vwserve.model.drop import ModelDrop
 from vwserve.model.servable import Servable
 from vwserve.transforms.pipeline import StepError, TransformPool
 
+MOST_EXPORTS = 100
+"""The most copies of a model that clients may leave; each is as large as the model."""
+
 
 @dataclass(slots=True)
 class _Served:
@@ -83,12 +86,14 @@ class Registry:
         if servable is None:
             raise ModelError(f"no model is called {name!r}")
         last = PurePath(export or f"{servable.name}.vw").name
-        if not last or last in (".", "..") or "\0" in last:
+        if not last or last in (".", "..") or not last.isprintable():
             raise ModelError(f"{export!r} ends in no name of a file")
         path = self._state / servable.name / "exports" / last
         temporary = path.with_name(f".{last}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists() and len(os.listdir(path.parent)) >= MOST_EXPORTS:
+                raise ModelError(f"{path.parent} has {MOST_EXPORTS} files already; move some away")
             servable.save(temporary)
             temporary.replace(path)
         except OSError as error:

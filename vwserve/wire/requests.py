@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vwserve.errors import RequestError
 
-_SAVE = re.compile(rb"'?save(?:_(?P<name>.+?))? *")
+_SAVE = re.compile(rb"'?save(?:_(?P<name>[^ \t|]+))? *")
 _BATCH = re.compile(rb"batch(?:[ \t]+(?:'(?P<tag>[^ \t|]*)[ \t]*)?(?P<shared>\|.*)?)?")
 _SHOWN_CHARACTERS = 80
 

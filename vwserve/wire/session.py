@@ -67,6 +67,7 @@ class Session:
         self._ended = False
         self._group: _Group | None = None
         self._run = _Run()
+        self._turn_over = False
         self._out: list[bytes] = []
 
     def receive(self, data: bytes) -> None:
@@ -81,13 +82,17 @@ class Session:
     def answers(self) -> Iterator[bytes]:
         """The answers to what was received, a chunk at a time.
 
-        Nothing is computed ahead: a caller whose client does not read stops here and goes on later.
+        Nothing is computed ahead: a caller whose client does not read stops here and goes on later. After a save, which
+        takes its time, they end before `idle` is true, so that others have their turn.
         """
         chunks = self._framer.chunks
         while chunks:
             chunk = chunks.popleft()
             if text := self._too_long(chunk.head) if isinstance(chunk, TooLong) else self._answer(chunk):
                 yield text
+            if self._turn_over:
+                self._turn_over = False
+                return
         if self._ended and self._group is not None:
             self._close_group()
             yield self._taken()
@@ -108,8 +113,12 @@ class Session:
                 text = model.answer_ordinary(chunk)
             if text is not None:
                 return text
-        for line in chunk.split(b"\n")[:-1]:
+        lines = chunk.split(b"\n")[:-1]
+        for place, line in enumerate(lines, 1):
             self._take(line)
+            if self._turn_over and place < len(lines):
+                self._framer.chunks.appendleft(b"".join([each + b"\n" for each in lines[place:]]))
+                break
         return self._taken()
 
     def _answer_addressed(self, chunk: bytes) -> bytes | None:
@@ -273,3 +282,4 @@ class Session:
         else:
             self._flush()
             self._models.save(self._own, save.name)
+            self._turn_over = True
