@@ -39,6 +39,12 @@ def test_a_line_that_is_no_example_costs_only_itself() -> None:
     assert [good, last] == Servable("m", CLICKS).learn(["1 |u a", "1 |u b"])
 
 
+@pytest.mark.parametrize("line", ["|u a", b"|u a"])
+def test_refuses_a_line_where_lines_are_meant(line: "str | bytes") -> None:
+    with pytest.raises(TypeError, match="give a list"):
+        Servable("m", CLICKS).predict(line)  # type: ignore[arg-type]  # what mypy would tell who uses it
+
+
 def test_refuses_a_newline_inside_an_example() -> None:
     with pytest.raises(RequestError, match="newline"):
         Servable("m", CLICKS).learn(["1 |u a\n1 |u b"])

@@ -51,7 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
     reactor = install_reactor()  # before anything imports Twisted's default one
     from vwserve.daemon.service import Daemon
 
-    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(LogLevel.info)])
+    levels = LogLevelFilterPredicate(LogLevel.info)
+    for namespace in ("twisted", "log_legacy"):  # whose remarks on starting and stopping say what ours do
+        levels.setLogLevelForNamespace(namespace, LogLevel.warn)
+    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [levels])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     read, try_it = _configuration(arguments.configuration)
     daemon = Daemon(reactor, read)

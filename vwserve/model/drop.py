@@ -85,6 +85,8 @@ def _arguments(node: Node) -> str:
     """VW's arguments: a text as a shell takes it, or a list of words."""
     if node.kind == "list":
         return shlex.join(Items(_argument)(node))
+    if node.kind == "text" and not node.text.strip():
+        return ""
     value = text(node)
     try:
         shlex.split(value)

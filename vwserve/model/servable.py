@@ -5,19 +5,31 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from vwserve.errors import ArgumentsError, RequestError
-from vwserve.learner import Bounds, Learner, Reply, interaction_terms
+from vwserve.learner import Bounds, Learner, Observer, Reply, interaction_terms
 from vwserve.model.progress import Progress
 from vwserve.model.transformed import Transformed
 from vwserve.transforms.pipeline import Pipeline, Request
+
+
+class Totals(NamedTuple):
+    """What a servable has come to: requests, and the importance and progressive loss of the labelled ones, summed."""
+
+    examples: int
+    labelled: int
+    refused: int
+    weight: float
+    sum_loss: float
 
 
 class Servable:
     """One version of one model, ready to answer; the daemon and a notebook use the same.
 
     `multiline` tells whether an example is several lines, up to a blank one, and `spaceless` whether the text of a
-    prediction has no space. `pipeline` is what its lines go through before VW reads them.
+    prediction has no space. `pipeline` is what its lines go through before VW reads them, and `arguments` are VW's,
+    those that the pipeline contributes included. `loss` names the loss that VW accounts, `scale` what its scores are.
 
     Not thread-safe: one owner each. Raises ArgumentsError, or ModelError for `initial`, where VW cannot make the model.
     """
@@ -36,8 +48,8 @@ class Servable:
         self.name = name
         self.version = version
         self._pipeline = pipeline or Pipeline()
-        whole = _with_contributed(arguments, self._pipeline.arguments)
-        self._learner = Learner(whole, learn=learn, initial=initial, bounds=bounds)
+        self.arguments = _with_contributed(arguments, self._pipeline.arguments)
+        self._learner = Learner(self.arguments, learn=learn, initial=initial, bounds=bounds)
         self._examples: Learner | Transformed = self._learner
         if self._pipeline.derives:
             self._examples = Transformed(self._learner, self._pipeline)
@@ -46,6 +58,8 @@ class Servable:
         self.spaceless = self._learner.spaceless
         self._tally = self._learner.tally
         self._tally.observe = self._progress.add
+        self.scale = self._learner.scale
+        self.loss = self._learner.loss
 
     @property
     def summary(self) -> str:
@@ -63,6 +77,8 @@ class Servable:
         return self._serve(lines, learn=True)
 
     def _serve(self, lines: Iterable[bytes | str], learn: bool) -> list[str]:
+        if isinstance(lines, (str, bytes)):
+            raise TypeError("lines are several; give a list, also of a single one")
         encoded = [line.encode() if isinstance(line, str) else line for line in lines]
         stripped = [line.rstrip(b"\r\n") for line in encoded]
         if stray := next((line for line in stripped if b"\n" in line), None):
@@ -88,6 +104,33 @@ class Servable:
     def close(self) -> None:
         """Free what the model holds."""
         self._learner.close()
+
+    # -- offline ---------------------------------------------------------------------------------------------------
+
+    def observe(self, observer: Observer) -> None:
+        """Hand the pairs of prediction and label, where predictions are plain numbers, to `observer`, too."""
+
+        def both(scores: Sequence[float], labels: Sequence[float]) -> None:
+            self._progress.add(scores, labels)
+            observer(scores, labels)
+
+        self._tally.flush()
+        self._tally.observe = both
+
+    def totals(self) -> Totals:
+        """The totals as of now; all pairs up to now have been handed to observers."""
+        tally = self._tally
+        tally.flush()
+        return Totals(tally.examples, tally.labelled, tally.refused, tally.weight, self._learner.sum_loss)
+
+    @property
+    def labelled(self) -> int:
+        """How many labelled examples were served, learned or not."""
+        return self._tally.labelled
+
+    def text(self, lines: Sequence[bytes]) -> bytes:
+        """The lines as VW reads them, with what the transforms add; each ended by a newline. Raises TransformError."""
+        return self._pipeline.text(Request(lines))
 
     # -- the line protocol, see vwserve.wire.models.Model ------------------------------------------------------------
 
