@@ -56,6 +56,11 @@ def simple(rng: random.Random, labels: Iterable[str] = ("-1", "1", "0.5", "2.25"
     return _maybe(rng, label + more) + features(rng, label)
 
 
+def unweighted(rng: random.Random) -> bytes:
+    """A label, and no importance."""
+    return _maybe(rng, rng.choice(("-1", "1", "0.5", "2.25", "0"))) + features(rng)
+
+
 def binary(rng: random.Random) -> bytes:
     """A label of -1 or 1."""
     return simple(rng, ("-1", "1"))

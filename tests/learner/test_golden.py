@@ -42,7 +42,6 @@ SCALAR: dict[Line, list[str]] = {
         "--ftrl",
         "--pistol",
         "--coin",
-        "--freegrad",
         "--OjaNewton",
         "--rank 2 -q fg",
         "--new_mf 2 -q fg",
@@ -83,6 +82,7 @@ SCALAR: dict[Line, list[str]] = {
         "--baseline",
         "--bootstrap 3",
     ],
+    lines.unweighted: ["--freegrad"],
     lines.binary: [
         "--loss_function logistic",
         "--loss_function logistic --link logistic",

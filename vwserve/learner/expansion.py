@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 ANY_NAMESPACE = ":"  # VW's wildcard: every namespace of the example
@@ -48,6 +48,20 @@ class Expansion:
                 product *= self._chosen(total if namespace == ANY_NAMESPACE else counts[namespace], times)
             size += product
         return size
+
+    @property
+    def degree(self) -> int:
+        """How many features are multiplied in the longest term."""
+        return max(map(len, self.terms), default=1)
+
+    def largest(self, sizes: Mapping[str, float]) -> float:
+        """The largest value of a feature after interactions, given the largest in each namespace."""
+        overall = max(sizes.values(), default=0.0)
+        products = [
+            math.prod([overall if letter == ANY_NAMESPACE else sizes.get(letter, 0.0) for letter in term])
+            for term in self.terms
+        ]
+        return max([overall, *products])
 
     def _counts(self, line: bytes) -> Counter[str]:
         counts: Counter[str] = Counter()

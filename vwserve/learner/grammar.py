@@ -5,18 +5,21 @@ line there, `city:e` is the number 0 (parse_example_text.cc, `parse_float` in pa
 example if VW reads all of it as its author meant it and every number in it is finite and within bounds.
 
 Two deciders share the work. A block of lines is matched as a whole by a regular expression that RE2 runs as one
-automaton, about two nanoseconds a byte whatever the input; it knows the ordinary forms. The lines of a block that it
-does not match are looked at one by one by `fault`, which is slower, knows every form and says what is wrong.
+automaton, about two nanoseconds a byte whatever the input; it knows the ordinary forms, with numbers so small that no
+line of them can do harm. The lines of a block that it does not match are looked at one by one by `fault`, which is
+slower, knows every form and says what is wrong; `sizes` tells how large the numbers of such a line are.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from enum import Enum
 
 import re2
 
+from vwserve.learner.headroom import Caps
 from vwserve.learner.labels import LabelForm
 from vwserve.learner.numbers import number_fault, ordinary_number, show, value_fault
 
@@ -41,12 +44,16 @@ _STRAY_BYTE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Grammar:
-    """The lines that a model takes: labels of `form`, other numbers within ±`magnitude`."""
+    """The lines that a model takes: labels of `form`, other numbers within ±`magnitude`.
 
-    def __init__(self, form: LabelForm, magnitude: float) -> None:
+    Those of ordinary lines are within `caps`, where given.
+    """
+
+    def __init__(self, form: LabelForm, magnitude: float, caps: Caps | None = None) -> None:
         self._form = form
-        self._magnitude = magnitude
-        features = _features(magnitude)
+        caps = caps or Caps(value=magnitude, weight=magnitude)
+        self._range = magnitude, caps.smallest
+        features = _features(caps)
         tag = rb"(?:'" + _TAG + rb" *|" + _BARE_TAG + rb")?"
         mixed = rb" *(?:" + form.ordinary + rb" +)" + (b"" if form.required else b"?") + tag + features
         forms = {Shape.MIXED: mixed}
@@ -90,15 +97,40 @@ class Grammar:
         name, colon, weight = head.partition(b":")
         if colon and not name:
             return f"namespace '|{head.decode('utf-8', 'replace')}' has no name"
-        if colon and (fault := number_fault(weight, self._magnitude)):
+        if colon and (fault := number_fault(weight, *self._range)):
             return f"weight of namespace {show(name)}: {fault}"
         for feature in features:
             name, colon, value = feature.partition(b":")
-            if colon and (fault := value_fault(value, self._magnitude)):
+            if colon and (fault := value_fault(value, *self._range)):
                 return f"feature {show(name)}: value {fault}"
-        if barred and features and (value := features[-1].partition(b":")[2]) and number_fault(value, self._magnitude):
+        if barred and features and (value := features[-1].partition(b":")[2]) and number_fault(value, *self._range):
             return f"feature {show(features[-1])}: a '|' right after a word is part of the word; put a space between"
         return None
+
+    def label_sizes(self, line: bytes) -> tuple[float, float] | None:
+        """The largest label or cost and the largest importance in a line that is an example; None without a label."""
+        words, _ = split_head(line.partition(b"|")[0])
+        return self._form.sizes(words) if words else None
+
+
+def feature_sizes(line: bytes) -> dict[str, float]:
+    """The largest absolute value, times the namespace's weight, in each namespace of a line that is an example.
+
+    Namespaces are told apart by their first letters, those without a name being that of a space.
+    """
+    sizes: dict[str, float] = {}
+    for namespace in line.split(b"|")[1:]:
+        head, *features = namespace.replace(b"\t", b" ").split(b" ")
+        name, _, weight = head.partition(b":")
+        letter = chr(name[0]) if name else " "
+        largest = max(map(_size, filter(None, features)), default=0.0) * abs(float(weight or 1.0))
+        sizes[letter] = max(largest, sizes.get(letter, 0.0))
+    return sizes
+
+
+def _size(feature: bytes) -> float:
+    value = feature.partition(b":")[2]
+    return abs(float(value)) if value and number_fault(value, math.inf) is None else 1.0
 
 
 def split_head(head: bytes) -> tuple[list[bytes], bytes]:
@@ -114,12 +146,12 @@ def tag_of(line: bytes) -> bytes:
     return split_head(line.partition(b"|")[0])[1]
 
 
-def _features(magnitude: float) -> bytes:
-    number = rb":" + ordinary_number(magnitude)
+def _features(caps: Caps) -> bytes:
+    number, times = (rb":" + ordinary_number(most, smallest=caps.smallest) for most in (caps.value, caps.weight))
     name = _CHARACTER + rb"+"
     plain = _GAP + rb"+(?:" + name + rb"(?:" + number + rb")?|" + number + rb")"
     worded = _GAP + rb"+(?:" + name + rb")?" + _WORD
-    head = rb"\|(?:" + name + rb"(?:" + number + rb")?)?"
+    head = rb"\|(?:" + name + rb"(?:" + times + rb")?)?"
     some = rb"(?:" + plain + rb"|" + worded + rb")*"
     # VW reads a worded value up to the next space, also over a bar: only a gap may stand between it and a bar.
     inner = head + rb"(?:" + some + rb"(?:" + plain + _GAP + rb"*|" + worded + _GAP + rb"+)|" + _GAP + rb"*)"

@@ -1,8 +1,8 @@
 """The label part of a line, for each of VW's label parsers: its ordinary form as a pattern, and its exact check.
 
-A pattern must match only what the check accepts; it may leave rare forms to the check. The forms are those of VW's
-own parsers: simple_label_parser.cc, multiclass.cc, cost_sensitive.cc, cb.cc, ccb_label.cc, slates_label.cc,
-cb_continuous_label.cc and multilabel.cc.
+A pattern must match only what the check accepts, with numbers within the caps that it is given; it may leave rare forms
+to the check. The forms are those of VW's own parsers: simple_label_parser.cc, multiclass.cc, cost_sensitive.cc, cb.cc,
+ccb_label.cc, slates_label.cc, cb_continuous_label.cc and multilabel.cc.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from vwserve.learner.bounds import Bounds
+from vwserve.learner.headroom import Caps
 from vwserve.learner.numbers import number_fault, ordinary_number, show
 
 LAST_CLASS = 999_999_999
 _SMALLEST_PROBABILITY = 1e-6
-_PROBABILITY = rb"(?:0?\.[0-9]{0,5}[1-9][0-9]{0,12}|1(?:\.0{0,9})?)"
-_DENSITY = rb"(?:0?\.[0-9]{0,5}[1-9][0-9]{0,12}|[1-9][0-9]{0,8}(?:\.[0-9]{0,16})?)"
 _NUMBER_DIGITS = 9
 _ACTION = rb"[0-9]{1,9}"
 # In a line that is an example, whose label is known to be one.
@@ -28,6 +27,8 @@ _SUM_TOLERANCE = 1e-6  # stricter than VW's own, whose complaint would spoil the
 
 Words = Sequence[bytes]
 Check = Callable[[Words], "str | None"]
+# Of a label that the check accepts: the largest label or cost that a learner is given for it, and the importance.
+Sizes = Callable[[Words], tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +98,15 @@ class Targets:
 class LabelForm:
     """One label parser: the pattern of a plain label, the pattern of all ordinary ones, and the exact check.
 
-    `observed` finds a line whose label teaches something; `required` says that a line without a label is none.
+    `observed` finds a line whose label teaches something; `required` says that a line without a label is none. `sizes`
+    tells the largest label or cost and the largest importance that the words of a label stand for.
     """
 
     plain: bytes
     ordinary: bytes
     observed: bytes
     check: Check
+    sizes: Sizes
     required: bool = False
 
 
@@ -123,12 +126,18 @@ def _range(first: int, last: int) -> bytes:
 
 
 def label_form(
-    kind: str, classes: Classes, bounds: Bounds, multiline: bool, targets: Targets | None = None
+    kind: str,
+    classes: Classes,
+    bounds: Bounds,
+    multiline: bool,
+    targets: Targets | None = None,
+    caps: Caps | None = None,
 ) -> LabelForm:
-    """The form of labels of `kind` (see `binding.LABEL_KINDS`)."""
+    """The form of labels of `kind` (see `binding.LABEL_KINDS`), whose patterns take numbers within `caps`."""
+    caps = caps or Caps(bounds.importance, bounds.magnitude)
     if kind == "simple":
-        return _simple(targets or Targets(), bounds)
-    return _FORMS[kind](classes, bounds, multiline)
+        return _simple(targets or Targets(), bounds, caps)
+    return _FORMS[kind](classes, bounds, caps, multiline)
 
 
 def _is_number(word: bytes) -> bool:
@@ -154,6 +163,25 @@ def _probability_fault(word: bytes) -> str | None:
     return f"probability {show(word)} is below {_SMALLEST_PROBABILITY:g}"
 
 
+def _reciprocal(most: float) -> bytes:
+    """A pattern of numbers from 1 / `most`, or a millionth if that is more, to 1."""
+    places = min(math.floor(math.log10(max(most, 1.0))), 6)
+    fraction = rb"0?\.[0-9]{0,%d}[1-9][0-9]{0,12}|" % (places - 1) if places else b""
+    return rb"(?:" + fraction + rb"1(?:\.0{0,9})?)"
+
+
+def _density(most: float) -> bytes:
+    return rb"(?:" + _reciprocal(most) + rb"|[1-9][0-9]{0,8}(?:\.[0-9]{0,16})?)"
+
+
+def _propensity_sizes(words: Words) -> tuple[float, float]:
+    """The largest cost and the smallest probability, inverted, of words such as `action:cost:probability`."""
+    parts = [part for word in words if b":" in word for part in word.split(b",")]
+    numbers = [list(map(float, part.split(b":")[1:])) for part in parts]
+    costs = [abs(cost) for cost, *probability in numbers if probability]
+    return max(costs, default=0.0), 1.0 / min([number[-1] for number in numbers], default=1.0)
+
+
 def _observation_fault(word: bytes, classes: Classes, bounds: Bounds) -> str | None:
     """`action:cost:probability`."""
     parts = word.split(b":")
@@ -162,10 +190,10 @@ def _observation_fault(word: bytes, classes: Classes, bounds: Bounds) -> str | N
     return _first(classes.fault(parts[0]), number_fault(parts[1], bounds.magnitude), _probability_fault(parts[2]))
 
 
-def _simple(targets: Targets, bounds: Bounds) -> LabelForm:
-    number = ordinary_number(bounds.magnitude)
-    target = targets.pattern(bounds.magnitude)
-    importance = ordinary_number(bounds.importance, sign=b"")
+def _simple(targets: Targets, bounds: Bounds, caps: Caps) -> LabelForm:
+    number = ordinary_number(caps.target)
+    target = targets.pattern(caps.target)
+    importance = ordinary_number(caps.importance, sign=b"")
 
     def check(words: Words) -> str | None:
         if len(words) > 3:
@@ -178,23 +206,30 @@ def _simple(targets: Targets, bounds: Bounds) -> LabelForm:
         )
 
     full = target + rb"(?: +" + importance + rb"(?: +" + number + rb")?)?"
-    return LabelForm(target, full, _WORD, check)
+    return LabelForm(target, full, _WORD, check, _weighted_sizes)
 
 
-def _multiclass(classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
-    importance = ordinary_number(bounds.importance, sign=b"")
+def _weighted_sizes(words: Words) -> tuple[float, float]:
+    return abs(float(words[0])), float(words[1]) if len(words) > 1 else 1.0
+
+
+def _multiclass(classes: Classes, bounds: Bounds, caps: Caps, _multiline: bool) -> LabelForm:
+    importance = ordinary_number(caps.importance, sign=b"")
 
     def check(words: Words) -> str | None:
         if len(words) > 2:
             return f"{len(words)} words before the features; a label is a class and an importance"
         return _first(classes.fault(words[0]), *(_importance_fault(word, bounds) for word in words[1:]))
 
+    def sizes(words: Words) -> tuple[float, float]:
+        return 1.0, float(words[1]) if len(words) > 1 else 1.0
+
     plain = classes.pattern
-    return LabelForm(plain, plain + rb"(?: +" + importance + rb")?", _WORD, check)
+    return LabelForm(plain, plain + rb"(?: +" + importance + rb")?", _WORD, check, sizes)
 
 
-def _costs(classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
-    cost = ordinary_number(bounds.magnitude)
+def _costs(classes: Classes, bounds: Bounds, caps: Caps, multiline: bool) -> LabelForm:
+    cost = ordinary_number(min(caps.target, caps.importance))
     pair = classes.pattern + rb":" + cost
 
     def check(words: Words) -> str | None:
@@ -210,17 +245,22 @@ def _costs(classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
         name, colon, number = word.partition(b":")
         return _first(classes.fault(name), number_fault(number, bounds.magnitude) if colon else None)
 
+    def sizes(words: Words) -> tuple[float, float]:
+        # Some learners regress on a cost, others (--wap_ldf) make it an importance.
+        largest = max([abs(float(word.partition(b":")[2])) for word in words if b":" in word], default=0.0)
+        return largest, largest
+
     if multiline:
         single = classes.pattern + rb"(?::" + cost + rb")?"
         # VW crashes on a line without its class (csoaa_ldf.cc).
-        return LabelForm(pair, rb"(?:shared|" + single + rb")", _WITH_COST, check, required=True)
+        return LabelForm(pair, rb"(?:shared|" + single + rb")", _WITH_COST, check, sizes, required=True)
     several = pair + rb"(?: +" + pair + rb")*"
     without = classes.pattern + rb"(?: +" + classes.pattern + rb")*"
-    return LabelForm(several, rb"(?:" + several + rb"|" + without + rb")", _WITH_COST, check)
+    return LabelForm(several, rb"(?:" + several + rb"|" + without + rb")", _WITH_COST, check, sizes)
 
 
-def _bandit(classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
-    observation = classes.pattern + rb":" + ordinary_number(bounds.magnitude) + rb":" + _PROBABILITY
+def _bandit(classes: Classes, bounds: Bounds, caps: Caps, multiline: bool) -> LabelForm:
+    observation = classes.pattern + rb":" + ordinary_number(caps.target) + rb":" + _reciprocal(caps.importance)
 
     def check(words: Words) -> str | None:
         if multiline and words[0] == b"shared":
@@ -234,7 +274,7 @@ def _bandit(classes: Classes, bounds: Bounds, multiline: bool) -> LabelForm:
         )
 
     ordinary = rb"(?:shared|" + observation + rb")" if multiline else observation
-    return LabelForm(observation, ordinary, _WITH_COST, check)
+    return LabelForm(observation, ordinary, _WITH_COST, check, _propensity_sizes)
 
 
 def _distribution_fault(pairs: Sequence[bytes], of: str) -> str | None:
@@ -251,8 +291,8 @@ def _distribution_fault(pairs: Sequence[bytes], of: str) -> str | None:
     return None
 
 
-def _ccb(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
-    outcome = _ACTION + rb":" + ordinary_number(bounds.magnitude) + rb":" + _PROBABILITY
+def _ccb(_classes: Classes, bounds: Bounds, caps: Caps, _multiline: bool) -> LabelForm:
+    outcome = _ACTION + rb":" + ordinary_number(caps.target) + rb":" + _reciprocal(caps.importance)
 
     def check(words: Words) -> str | None:
         if len(words) < 2 or words[0] != b"ccb":
@@ -281,11 +321,11 @@ def _ccb(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
 
     slot = rb"ccb +slot(?: +" + outcome + rb")?"
     ordinary = rb"(?:ccb +shared|ccb +action|" + slot + rb")"
-    return LabelForm(slot, ordinary, rb"ccb +slot +" + _WITH_COST, check, required=True)
+    return LabelForm(slot, ordinary, rb"ccb +slot +" + _WITH_COST, check, _propensity_sizes, required=True)
 
 
-def _slates(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
-    cost = ordinary_number(bounds.magnitude)
+def _slates(_classes: Classes, bounds: Bounds, caps: Caps, _multiline: bool) -> LabelForm:
+    cost = ordinary_number(caps.target)
 
     def check(words: Words) -> str | None:
         kind, rest = words[1] if len(words) > 1 else b"", words[2:]
@@ -297,14 +337,18 @@ def _slates(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
             return number_fault(rest[0], bounds.magnitude) if rest else None
         return _distribution_fault(rest[0].split(b","), "a slot") if rest else None
 
-    slot = rb"slates +slot(?: +" + _ACTION + rb":" + _PROBABILITY + rb")?"
+    def sizes(words: Words) -> tuple[float, float]:
+        cost = abs(float(words[2])) if words[1] == b"shared" and len(words) > 2 else 0.0
+        return cost, _propensity_sizes(words)[1]
+
+    slot = rb"slates +slot(?: +" + _ACTION + rb":" + _reciprocal(caps.importance) + rb")?"
     shared = rb"slates +shared(?: +" + cost + rb")?"
     ordinary = rb"(?:" + shared + rb"|slates +action +" + _ACTION + rb"|" + slot + rb")"
-    return LabelForm(ordinary, ordinary, rb"slates +shared +" + _WORD, check, required=True)
+    return LabelForm(ordinary, ordinary, rb"slates +shared +" + _WORD, check, sizes, required=True)
 
 
-def _continuous(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelForm:
-    number = ordinary_number(bounds.magnitude)
+def _continuous(_classes: Classes, bounds: Bounds, caps: Caps, _multiline: bool) -> LabelForm:
+    number = ordinary_number(caps.target)
 
     def check(words: Words) -> str | None:
         if words[0] != b"ca" or len(words) > 2:
@@ -317,11 +361,11 @@ def _continuous(_classes: Classes, bounds: Bounds, _multiline: bool) -> LabelFor
             return fault
         return f"density {show(parts[2])} is not positive"
 
-    plain = rb"ca +" + number + rb":" + number + rb":" + _DENSITY
-    return LabelForm(plain, plain, rb"ca +" + _WORD, check)
+    plain = rb"ca +" + number + rb":" + number + rb":" + _density(caps.importance)
+    return LabelForm(plain, plain, rb"ca +" + _WORD, check, _propensity_sizes)
 
 
-def _multilabel(classes: Classes, _bounds: Bounds, _multiline: bool) -> LabelForm:
+def _multilabel(classes: Classes, _bounds: Bounds, _caps: Caps, _multiline: bool) -> LabelForm:
     def check(words: Words) -> str | None:
         if len(words) > 1:
             return "a label is a list of classes separated by commas, without spaces"
@@ -334,10 +378,10 @@ def _multilabel(classes: Classes, _bounds: Bounds, _multiline: bool) -> LabelFor
         return None
 
     plain = classes.pattern if classes.ascending else classes.pattern + rb"(?:," + classes.pattern + rb")*"
-    return LabelForm(plain, plain, _WORD, check)
+    return LabelForm(plain, plain, _WORD, check, lambda words: (1.0, 1.0))
 
 
-_FORMS: dict[str, Callable[[Classes, Bounds, bool], LabelForm]] = {
+_FORMS: dict[str, Callable[[Classes, Bounds, Caps, bool], LabelForm]] = {
     "multiclass": _multiclass,
     "costs": _costs,
     "bandit": _bandit,

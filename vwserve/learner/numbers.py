@@ -15,21 +15,31 @@ _TAKEN = re.compile(rb"-?[0-9]*(?:\.[0-9]*)?(?:[eE]-?[0-9]*)?")
 _STRTOF = re.compile(rb"[+-]?(?:inf|nan|0x[0-9a-f]|[0-9]|\.[0-9])", re.IGNORECASE)
 
 
-def ordinary_number(magnitude: float, sign: bytes = rb"-?") -> bytes:
-    """A pattern of the usual decimal forms that, by their count of digits, are within ±magnitude."""
+def ordinary_number(magnitude: float, sign: bytes = rb"-?", smallest: float = 0.0) -> bytes:
+    """A pattern of the usual decimal forms that, by their count of digits, are within ±magnitude.
+
+    None but zero is closer to it than `smallest`.
+    """
+    places, exponent = 16, rb"(?:[eE]-[0-5]?[0-9])?"
+    if smallest:
+        places, exponent = max(0, math.floor(-math.log10(smallest))), b""
+    decimals = rb"(?:\.[0-9]{0,%d})?" % places
+    bare = rb"|\.[0-9]{1,%d}" % places if places else b""
     if magnitude < 10:
         whole = math.floor(magnitude)
         mantissa = rb"%d(?:\.0{0,16})?" % whole
         if whole:
-            mantissa += rb"|[0-%d](?:\.[0-9]{0,16})?|\.[0-9]{1,16}" % (whole - 1)
+            mantissa += rb"|[0-%d]" % (whole - 1) + decimals + bare
     else:
-        digits = min(math.floor(math.log10(magnitude)), 18)
-        mantissa = rb"[0-9]{1,%d}(?:\.[0-9]{0,16})?|\.[0-9]{1,16}" % digits
-    return rb"(?:" + sign + rb"(?:" + mantissa + rb")(?:[eE]-[0-5]?[0-9])?)"
+        mantissa = rb"[0-9]{1,%d}" % min(math.floor(math.log10(magnitude)), 18) + decimals + bare
+    return rb"(?:" + sign + rb"(?:" + mantissa + rb")" + exponent + rb")"
 
 
-def number_fault(word: bytes, magnitude: float) -> str | None:
-    """Say why `word` is not a finite decimal number within ±magnitude; None where it is one."""
+def number_fault(word: bytes, magnitude: float, smallest: float = 0.0) -> str | None:
+    """Say why `word` is not a finite decimal number within ±magnitude; None where it is one.
+
+    None but zero may be closer to it than `smallest`.
+    """
     found = _DECIMAL.fullmatch(word)
     if found is None:
         return f"{show(word)} is not a number"
@@ -37,12 +47,14 @@ def number_fault(word: bytes, magnitude: float) -> str | None:
         return f"{show(word)} has more digits than VW can read"
     if not abs(float(word)) <= magnitude:
         return f"{show(word)} is beyond ±{magnitude:g}"
+    if smallest and 0.0 < abs(float(word)) < smallest:
+        return f"{show(word)} is closer to 0 than {smallest:g}, which is too small for this learner"
     return None
 
 
-def value_fault(value: bytes, magnitude: float) -> str | None:
+def value_fault(value: bytes, magnitude: float, smallest: float = 0.0) -> str | None:
     """Say why a feature's value, the text after its colon, is neither a good number nor plainly a word."""
-    fault = number_fault(value, magnitude)
+    fault = number_fault(value, magnitude, smallest)
     if fault is None:
         return None
     if value and _TAKEN.fullmatch(value) is None and _STRTOF.match(value) is None:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from vwserve.learner.binding import Option
 from vwserve.learner.expansion import ANY_NAMESPACE, Expansion, grams_per_feature
+from vwserve.learner.headroom import (
+    COIN_SMALLEST,
+    FREEGRAD_GRADIENT,
+    FREEGRAD_PRODUCT,
+    FREEGRAD_ROOM,
+    FREEGRAD_SMALLEST,
+    PISTOL_GRADIENT,
+    Headroom,
+)
 from vwserve.learner.labels import Classes, Targets
 
 # The option that tells a learner's number of classes, and the number of its first class.
@@ -29,6 +40,12 @@ _DEFAULT_BITS = 18  # parse_args.cc
 _HEXADECIMAL = re.compile(r"\\x([0-9a-fA-F]{2})")
 # Learners that settle by the labels they meet whether their classes count from zero or from one.
 _SETTLING = frozenset({"oaa", "csoaa"})
+
+
+# Labels with the probability of what was chosen, by whose inverse its cost or its example is weighted.
+_PROPENSITIES = frozenset({"bandit", "ccb", "slates", "continuous"})
+_BOUNDED_LOSSES = frozenset({"logistic", "hinge", "quantile", "pinball", "absolute"})
+_HIGHEST_LOG_COUNT = 80.0  # whose exponential is still a number in single precision
 
 
 def bits_of(options: Mapping[str, Option]) -> int:
@@ -62,6 +79,37 @@ def targets_of(options: Mapping[str, Option]) -> Targets:
     if loss == "logistic":
         return Targets(float(options["logistic_min"].value), float(options["logistic_max"].value))
     return Targets(lowest=0.0) if loss == "poisson" else Targets()
+
+
+def headroom_of(options: Mapping[str, Option], label_kind: str, degree: int) -> Headroom:
+    """How large the numbers of a line may be for a model under these options whose longest interaction is `degree`."""
+    loss = str(options["loss_function"].value) if "loss_function" in options else "squared"
+    ends = [_supplied(options, name) for name in ("min_prediction", "max_prediction")]
+    class_weights = re.findall(r":([^,]+)", ",".join(map(str, _list(options, "classweight"))))
+    headroom = Headroom(
+        slope=0.0 if loss in _BOUNDED_LOSSES else 2.0,
+        class_weight=max([1.0, *map(float, class_weights)]),
+        degree=degree,
+        weighs_target=label_kind in _PROPENSITIES,
+        reach=max([abs(float(end)) for end in ends if end is not None], default=0.0),
+    )
+    if loss == "poisson" and ends[1] is not None:
+        headroom = replace(headroom, steepest=math.exp(min(max(float(ends[1]), 0.0), _HIGHEST_LOG_COUNT)))
+    if _supplied(options, "freegrad"):
+        return replace(
+            headroom,
+            product=FREEGRAD_PRODUCT,
+            gradient=FREEGRAD_GRADIENT,
+            room=FREEGRAD_ROOM,
+            smallest_product=FREEGRAD_SMALLEST,
+            importance_power=1.0,
+            unweighted=label_kind != "costs",  # a cost is an importance to some learners only
+        )
+    if _supplied(options, "pistol"):
+        return replace(headroom, importance_power=1.0, gradient=PISTOL_GRADIENT)
+    if _supplied(options, "coin"):
+        return replace(headroom, importance_power=1.0, smallest_product=COIN_SMALLEST)
+    return replace(headroom, importance_power=1.0) if _supplied(options, "ftrl") else headroom
 
 
 def expansion_of(options: Mapping[str, Option]) -> Expansion:

@@ -1,0 +1,32 @@
+"""What stands at the start of a model file: the range of labels that the model has met.
+
+VW keeps predictions within it, so that it bounds how wrong one can be; the binding does not tell it. The layout is that
+of `save_load_header` (parse_regressor.cc): a version and an identifier, each after its length of four bytes, the letter
+m, and the lowest and the highest label in single precision.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from pathlib import Path
+
+_LENGTH = struct.Struct("<I")
+_RANGE = struct.Struct("<cff")
+_LONGEST = 4096  # of the texts together
+
+
+def largest_label(path: Path) -> float:
+    """The largest absolute value of a label or cost that the model in a file has met; 0 where the file does not say."""
+    with path.open("rb") as file:
+        head = file.read(_LONGEST)
+    try:
+        (version_bytes,) = _LENGTH.unpack_from(head)
+        place = _LENGTH.size + version_bytes
+        if head[place : place + 1] != b"m":  # VW before 7.6 wrote no identifier
+            place += _LENGTH.size + _LENGTH.unpack_from(head, place)[0]
+        letter, lowest, highest = _RANGE.unpack_from(head, place)
+    except struct.error:
+        return 0.0
+    largest = max(abs(lowest), abs(highest))
+    return largest if letter == b"m" and math.isfinite(largest) else 0.0
