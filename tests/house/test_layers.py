@@ -20,7 +20,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"durability", "guard"}),
     frozenset({"updates"}),
     frozenset({"wire"}),
-    frozenset({"daemon"}),
+    frozenset({"daemon", "replay"}),
     frozenset({"streams", "client"}),
     frozenset({"bench"}),
     frozenset({"__init__"}),  # the face of the package
@@ -40,7 +40,7 @@ BINDING = frozenset({"pylibvw", "vowpalwabbit"})
 BINDING_IMPORTERS = frozenset({"vwserve/learner/binding.py", "vwserve/bench/ceiling.py"})
 
 # Plain synchronous Python, the same in a notebook as in the daemon.
-WITHOUT_TWISTED = frozenset({"errors", "configuration", "learner", "transforms", "model", "guard"})
+WITHOUT_TWISTED = frozenset({"errors", "configuration", "learner", "transforms", "model", "guard", "replay"})
 # Everybody else is handed the reactor. It is a singleton made on import, so even these import it late.
 REACTOR = "twisted.internet.reactor"
 REACTOR_IMPORTERS = frozenset({"daemon", "cli"})

@@ -6,6 +6,6 @@ This is the only layer that knows VW; `binding` is the only module that imports 
 from vwserve.learner.bounds import Bounds
 from vwserve.learner.interactions import interaction_terms
 from vwserve.learner.learner import Learner, Reply
-from vwserve.learner.tally import Tally
+from vwserve.learner.tally import Observer, Tally
 
-__all__ = ["Bounds", "Learner", "Reply", "Tally", "interaction_terms"]
+__all__ = ["Bounds", "Learner", "Observer", "Reply", "Tally", "interaction_terms"]

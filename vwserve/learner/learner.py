@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress, groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -25,11 +25,13 @@ from vwserve.learner.groups import group_fault, merged
 from vwserve.learner.header import largest_label
 from vwserve.learner.headroom import UNLIMITED
 from vwserve.learner.labels import Classes, label_form
+from vwserve.learner.losses import loss_of
 from vwserve.learner.options import bits_of, classes_of, expansion_of, headroom_of, scale_of, targets_of
 from vwserve.learner.saving import replacing
 from vwserve.learner.scalars import format_scalars
 from vwserve.learner.sink import PredictionSink
 from vwserve.learner.tally import Tally
+from vwserve.learner.targets import target
 
 _ERROR = b"!error "
 _TEST_ONLY = frozenset({"-t", "--testonly"})
@@ -77,6 +79,7 @@ class Learner:
         self.spaceless = self._workspace.spaceless
         self.scale = scale_of(options)
         self._label_kind = self._workspace.label_kind
+        self.loss = loss_of(options, self._label_kind)
         self._bits = bits_of(options)
         self._classes = classes_of(options)
         self._targets = targets_of(options)
@@ -146,6 +149,10 @@ class Learner:
         if text := self._grammar.fault(line):
             return RequestError("bad-example", text)
         return (None if small else self._size_fault(line)) or self._strain_fault([line], [line])
+
+    def targets(self, lines: Iterable[bytes]) -> list[tuple[float, float]]:
+        """The label of each line, which must be an example, as a number and its importance; NaN where it is none."""
+        return [target(self._label_kind, self._classes.names, line) for line in lines]
 
     def _sift(self, block: bytes, learn: bool) -> bytes:
         """Answer a block in which some line is no ordinary example."""
@@ -390,6 +397,7 @@ class Learner:
     # -- counting and refusing ---------------------------------------------------------------------------------------
 
     def _count_labelled(self, examples: int, weight: float, learn: bool) -> None:
+        self.tally.labelled += examples
         self.tally.weight += weight
         if learn and self.learns:
             self.tally.learned += examples

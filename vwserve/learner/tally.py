@@ -11,7 +11,7 @@ Observer = Callable[[Sequence[float], Sequence[float]], None]
 
 
 class Tally:
-    """Requests served, learned and refused, and `weight`, the importance of the labelled ones.
+    """Requests served, labelled, learned and refused, and `weight`, the importance of the labelled ones.
 
     Predictions that are plain numbers are paired with their labels and handed to `observe` some thousand at a time;
     `flush` hands on what has come together since.
@@ -19,6 +19,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.examples = 0
+        self.labelled = 0
         self.learned = 0
         self.refused = 0
         self.weight = 0.0

@@ -37,6 +37,13 @@ class Progress:
         if self._binary and scores:
             self._count(np.array(scores), np.array(labels))
 
+    def include(self, other: Progress) -> None:
+        """Take all that another has taken whose scores are of the same scale."""
+        self._binary = self._binary and other._binary
+        self._negative_seen = self._negative_seen or other._negative_seen
+        self._score_sum += other._score_sum
+        self._counts += other._counts
+
     @property
     def calibration(self) -> float | None:
         """Mean predicted probability over mean label (as 0 or 1); 1 is perfect, None is unknown."""

@@ -124,6 +124,11 @@ class Servable:
         return Totals(tally.examples, tally.labelled, tally.refused, tally.weight, self._learner.sum_loss)
 
     @property
+    def examples(self) -> int:
+        """How many examples were served."""
+        return self._tally.examples
+
+    @property
     def labelled(self) -> int:
         """How many labelled examples were served, learned or not."""
         return self._tally.labelled
@@ -151,6 +156,10 @@ class Servable:
     def answer_groups(self, groups: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
         """Answer multi-line examples, each in VW's form (several lines) or by one error line."""
         return self._examples.answer_groups(groups)
+
+    def takes(self, chunk: bytes) -> bool:
+        """Whether every line of a chunk is an ordinary single-line example; where not, `fault` tells of each line."""
+        return self._examples.takes(chunk)
 
     def fault(self, line: bytes) -> RequestError | None:
         """Say why a line is no single-line example of this model."""

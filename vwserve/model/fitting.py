@@ -1,0 +1,221 @@
+"""Learning the artifacts of a drop's transforms from a file, in the order in which the drop applies them.
+
+Each transform is fitted to what it will be given when the model is served: the examples with what the transforms before
+it add, those with the artifacts that were learned a moment ago.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vwserve.errors import ConfigurationError, Place, Problem, VwserveError
+from vwserve.learner import Bounds, Learner
+from vwserve.model.data_file import DataFile
+from vwserve.model.drop import DeclaredTransform, ModelDrop
+from vwserve.model.examples import FileExamples, Survey
+from vwserve.model.registry import build, fault
+from vwserve.transforms import Artifact, Batch, Examples, LabelledBatch, TransformError
+from vwserve.transforms.artifact import write_artifact
+from vwserve.transforms.pipeline import Pipeline, Request, StepError, TransformPool
+
+Progress = Callable[[str, int], None]
+"""Is told what is being fitted and how many rows have been read for it in the pass under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """An artifact that was learned and written to `path`: what it holds, in lines for a person, and what was read."""
+
+    kind: str
+    path: Path
+    found: Sequence[str]
+    survey: Survey
+
+
+def fit_drop(
+    drop: ModelDrop,
+    file: DataFile,
+    *,
+    time: datetime,
+    only: str | None = None,
+    rows: int | None = None,
+    progress: Progress | None = None,
+) -> Generator[Fitted, None, None]:
+    """Fit the transforms of a drop, or those of the kind `only`, to the first `rows` rows of a file, one after another.
+
+    The artifacts of those before it must be there. `time` stands in the provenance. In the end the model is built as a
+    daemon would build it, unless it lacks an artifact still. Raises ConfigurationError for what is wrong with the drop,
+    VwserveError for the data.
+    """
+    chosen = _chosen(drop, only)
+    if len(chosen) > 1 and not file.rereadable:
+        raise VwserveError(
+            f"{drop.path} has {len(chosen)} transforms to fit, and {file.name} can be read only once; "
+            "give a file, or fit one kind at a time with --only"
+        )
+    pool = TransformPool()
+    try:
+        learner = Learner(drop.vw, learn=drop.learn, initial=drop.initial)
+    except VwserveError as error:
+        raise ConfigurationError([fault(drop, error)]) from error
+    with closing(learner):
+        for position in chosen:
+            declared = drop.transforms[position]
+            kind = declared.declaration.type.kind
+
+            def watch(rows: int, kind: str = kind) -> None:
+                if progress is not None:
+                    progress(kind, rows)
+
+            examples = FileExamples(file, learner, rows=rows, watch=watch)
+            yield _fit(drop, position, pool, examples, time)
+    if not all(path.exists() for path in drop.files):
+        return
+    try:
+        build(drop, Bounds(), pool).close()
+    except VwserveError as error:
+        raise ConfigurationError([fault(drop, error)]) from error
+
+
+def _chosen(drop: ModelDrop, only: str | None) -> Sequence[int]:
+    """The positions of the transforms to fit."""
+    kinds = [each.declaration.type.kind for each in drop.transforms]
+    fitted = [position for position, each in enumerate(drop.transforms) if each.declaration.type.fitted]
+    if only is not None and only not in kinds:
+        known = ", ".join(dict.fromkeys(kinds)) or "none"
+        raise VwserveError(f"{drop.path} has no transform of kind {only!r}; it has: {known}")
+    chosen = [position for position in fitted if only in (None, kinds[position])]
+    if not chosen:
+        what = f"its transform {only!r} learns nothing" if only else "it has no transform that learns"
+        raise VwserveError(f"{drop.path}: {what} from data, so there is nothing to fit")
+    paths: dict[Path | None, int] = {}
+    for position in chosen:
+        artifact = drop.transforms[position].declaration.artifact
+        if artifact in paths:
+            text = f"{artifact} is also the artifact of transforms[{paths[artifact]}]; give each its own file"
+            raise ConfigurationError([_problem(drop, position, text)])
+        paths[artifact] = position
+    return chosen
+
+
+def _fit(drop: ModelDrop, position: int, pool: TransformPool, examples: FileExamples, time: datetime) -> Fitted:
+    declared = drop.transforms[position]
+    declaration = declared.declaration
+    before = [each.declaration for each in drop.transforms[:position]]
+    assert declaration.artifact is not None, "a fitted transform has an artifact (see vwserve.model.drop)"
+    try:
+        prepared = _Prepared(examples, pool.pipeline(before))
+        content = _learned(declared, prepared)
+    except StepError as error:
+        raise ConfigurationError([_problem(drop, error.position, str(error))]) from error
+    except TransformError as error:
+        if examples.survey is not None and not examples.survey.labelled:
+            raise _nothing_labelled(examples.file, examples.survey) from error
+        raise ConfigurationError([_problem(drop, position, str(error))]) from error
+    survey = _whole(examples)
+    survey.refused += prepared.failed
+    if not survey.labelled:
+        raise _nothing_labelled(examples.file, survey)
+    provenance = _provenance(declared, examples, survey, time)
+    try:
+        write_artifact(declaration.artifact, declaration.type, content, provenance)
+        found = tuple(declaration.type.describe(content))
+    except TransformError as error:
+        raise ConfigurationError([_problem(drop, position, str(error))]) from error
+    return Fitted(declaration.type.kind, declaration.artifact, found, survey)
+
+
+def _learned(declared: DeclaredTransform, examples: Examples) -> Artifact:
+    kind = declared.declaration.type
+    try:
+        return kind.fit(declared.declaration.options, examples)
+    except VwserveError:
+        raise
+    except Exception as error:  # a fault of a plugin
+        raise TransformError(f"cannot be fitted: {type(error).__name__}: {error}") from error
+
+
+def _whole(examples: FileExamples) -> Survey:
+    """What the file holds, read once more where the transform did not read all of it."""
+    if examples.survey is None:
+        for _ in examples:
+            continue
+    assert examples.survey is not None
+    return examples.survey
+
+
+def _nothing_labelled(file: DataFile, survey: Survey) -> VwserveError:
+    return VwserveError(
+        f"{file.name} has no line to fit to: {survey.rows} rows, {survey.refused} of them no examples of this model, "
+        "none with a label that is a number"
+    )
+
+
+def _provenance(
+    declared: DeclaredTransform, examples: FileExamples, survey: Survey, time: datetime
+) -> Mapping[str, Any]:
+    return {
+        "data": {
+            "file": Path(examples.file.name).name,
+            "sha256": examples.file.sha256,
+            "bytes": examples.file.size_bytes,
+            "rows": survey.rows,
+            "labelled": survey.labelled,
+            "refused": survey.refused,
+        },
+        "options": json.loads(json.dumps(asdict(declared.declaration.options), default=str)),
+        "vwserve": version("vwserve"),
+        "time": time.isoformat(timespec="seconds"),
+    }
+
+
+def _problem(drop: ModelDrop, position: int, text: str) -> Problem:
+    return Problem(Place(drop.path, drop.transforms[position].line), f"transforms[{position}]", text)
+
+
+class _Prepared:
+    """Examples with what a pipeline adds to them, without those that it fails on, of which `failed` were met."""
+
+    def __init__(self, examples: FileExamples, pipeline: Pipeline) -> None:
+        self._examples = examples
+        self._pipeline = pipeline
+        self.failed = 0
+
+    def __iter__(self) -> Iterator[LabelledBatch]:
+        if not self._pipeline.derives:
+            yield from self._examples
+            return
+        self.failed = 0
+        for each in self._examples:
+            lines, kept = each.batch.lines, None
+            try:
+                batch = self._with_derived(lines)
+            except TransformError:
+                kept = np.array([self._bears(line) for line in lines])
+                self.failed += int(np.count_nonzero(~kept))
+                batch = self._with_derived([line for line, good in zip(lines, kept) if good])
+            if kept is None:
+                yield LabelledBatch(batch, each.labels, each.weights)
+            elif len(batch):
+                yield LabelledBatch(batch, each.labels[kept], each.weights[kept])
+
+    def _with_derived(self, lines: Sequence[bytes]) -> Batch:
+        request = Request(lines)
+        request.text(self._pipeline.steps)  # which checks what the transforms gave
+        return Batch(lines).with_added([request.derived(step) for step in self._pipeline.steps])
+
+    def _bears(self, line: bytes) -> bool:
+        try:
+            self._with_derived([line])
+        except TransformError:
+            return False
+        return True

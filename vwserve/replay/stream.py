@@ -1,0 +1,99 @@
+"""What a connection's client would be answered who sends a file, without a daemon and without a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from vwserve.guard.limits import Limits
+from vwserve.model.curve import Curve
+from vwserve.model.servable import Servable
+from vwserve.wire import Session
+from vwserve.wire.models import Model
+
+_ERROR = b"!error "
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What came of a replay, as far as it has got: answered lines or multi-line examples, and errors among them."""
+
+    examples: int = 0
+    errors: int = 0
+
+    @property
+    def rows(self) -> int:
+        """All that was answered."""
+        return self.examples + self.errors
+
+
+def replay(
+    servable: Servable,
+    chunks: Iterable[bytes],
+    write: Callable[[bytes], object],
+    curve: Curve,
+    *,
+    model: Model | None = None,
+    limits: Limits | None = None,
+    watch: Callable[[int], None] | None = None,
+) -> Replayed:
+    """Answer what comes in `chunks` as the daemon answers a connection whose own model this is.
+
+    The answers go to `write`. `model` is what stands before the servable, if it is not the servable itself. `watch` is
+    told the rows now and then. VW's save commands in the file have no answer, as in the daemon, and save nothing.
+    """
+    limits = limits or Limits()
+    models = _TheOnly(servable.name, model or servable)
+    session = Session(models, servable.name, line_bytes=limits.line_bytes, request_bytes=limits.request_bytes)
+    done, before = Replayed(), servable.totals().examples
+
+    def answer() -> None:
+        for text in session.answers():
+            write(text)
+            if _ERROR in text:
+                done.errors += text.startswith(_ERROR) + text.count(b"\n" + _ERROR)
+        curve.settle()
+
+    for chunk in chunks:
+        start = 0
+        while start < len(chunk):
+            end = _end_of_lines(chunk, start, curve.remaining)
+            session.receive(chunk[start:end])
+            answer()
+            start = end
+        done.examples = servable.examples - before
+        if watch is not None:
+            watch(done.rows)
+    session.end()
+    answer()
+    curve.finish()
+    done.examples = servable.examples - before
+    return done
+
+
+def _end_of_lines(chunk: bytes, start: int, lines: int) -> int:
+    """Where the next so many lines end; the end of the chunk where it has no more."""
+    if chunk.count(b"\n", start) <= lines:
+        return len(chunk)
+    for _ in range(lines):
+        start = chunk.index(b"\n", start) + 1
+    return start
+
+
+class _TheOnly:
+    """One model, as a connection sees it."""
+
+    def __init__(self, name: str, model: Model) -> None:
+        self._name = name
+        self._model = model
+
+    def get(self, name: str) -> Model | None:
+        """The model, by its name or as the only one."""
+        return self._model if name in ("", self._name) else None
+
+    def names(self) -> Sequence[str]:
+        """Its name."""
+        return [self._name]
+
+    def save(self, name: str, export: str) -> None:
+        """Nothing is saved of a replay."""
