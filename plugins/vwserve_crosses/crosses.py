@@ -109,7 +109,8 @@ def _crossed(parts: Sequence[tuple[bytes, bytes | None]]) -> bytes:
             names.append(name)
             product *= number
     name = b"^".join(names)
-    return name if product == 1.0 else b"%s:%s" % (name, repr(product).encode())
+    # Nine digits tell any two numbers of single precision apart, which is what VW reads; more take it longer to judge.
+    return name if product == 1.0 else b"%s:%.9g" % (name, product)
 
 
 def _number(value: bytes) -> float | None:

@@ -29,14 +29,14 @@ def load(folder: Path, text: str) -> Servable:
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        (b"|u age:33 |a ad:2", b"age^ad:66.0"),
-        (b"|u age:33 |a ad", b"age^ad:33.0"),
+        (b"|u age:33 |a ad:2", b"age^ad:66"),
+        (b"|u age:33 |a ad", b"age^ad:33"),
         (b"|u age |a ad", b"age^ad"),
         (b"|u age:0.5 |a ad:2", b"age^ad"),
         (b"|u age:33", b""),
-        (b"|u age:33 city:berlin |a pos:2", b"age^city=berlin^pos:66.0"),
-        (b"|u age:1e-300 |a ad:1e-300", b"age^ad:0.0"),
-        (b"|u age:2 age:3 |a ad:5", b"age^ad:15.0"),
+        (b"|u age:33 city:berlin |a pos:2", b"age^city=berlin^pos:66"),
+        (b"|u age:1e-300 |a ad:1e-300", b"age^ad:0"),
+        (b"|u age:2 age:3 |a ad:5", b"age^ad:15"),
         (b"|k age:33 |a ad:2", b""),
     ],
 )
