@@ -7,7 +7,8 @@
 A tree is arrays over its splits, the root first and parents before children. A child that is not negative is a split, a
 negative one the leaf at position `-child - 1` of `leaves`, which holds the number that the library itself gives to that
 leaf. An example whose feature compares to the threshold (`value <= threshold`, or `value < threshold`) goes left. With
-single precision its value is rounded to float32 first, as XGBoost and scikit-learn do.
+single precision its value is rounded to float32 first, as XGBoost and scikit-learn do. JSON has no infinity: the
+greatest double stands for it, and all values go left there.
 
 Where a tree has them, `zero_missing` lists the splits to which also zero is missing (LightGBM's `zero_as_missing`), and
 `categories` gives, for each categorical split, the categories that go left; its threshold has no meaning.
@@ -16,6 +17,7 @@ Where a tree has them, `zero_missing` lists the splits to which also zero is mis
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,6 +91,11 @@ def checked(content: Artifact) -> Ensemble:
     return Ensemble(features, read, comparison, precision)
 
 
+def finite_threshold(threshold: float) -> float:
+    """The threshold as the format has it; an infinite one parts missing values from all others."""
+    return sys.float_info.max if threshold == math.inf else threshold
+
+
 def check_names(names: Sequence[str]) -> None:
     """Raise ValueError where names are not those of different features that VW can read."""
     for name in names:
@@ -160,13 +167,13 @@ class _Reader:
         values = self._list("threshold", splits)
         if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
             raise self._error("threshold", "is not a list of numbers")
-        if not all(abs(value) < math.inf and math.isfinite(float(value)) for value in values):
+        if not all(abs(value) <= sys.float_info.max for value in values):
             raise self._error("threshold", "has a number that is not finite")
         return [float(value) for value in values]
 
     def _zero_missing(self, splits: int) -> Sequence[int]:
         if "zero_missing" not in self._content:
-            return ()
+            return []
         if self._precision != "double":
             raise self._error("zero_missing", "goes with double precision only")
         return self._integers("zero_missing", None, 0, splits - 1)

@@ -7,15 +7,17 @@ missing value goes right.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vwserve_tree.ensemble import Ensemble, Tree
+from vwserve_tree.ensemble import Ensemble, Tree, finite_threshold
 from vwserve_tree.flattening import Nodes, flattened
 from vwserve_tree.splits import BELOW_ZERO, ZERO
 
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2  # bits of decision_type; the two bits above are the missing type
 _NONE, _ZERO, _NAN = range(3)
+_DUMPED_INFINITY = 1e300  # what a dump has in its place
 _MISSING_TYPES = {"None": _NONE, "Zero": _ZERO, "NaN": _NAN}
 
 
@@ -97,6 +99,7 @@ def _dumped_tree(root: Mapping[str, Any]) -> Tree:
                 categories[number] = [int(word) for word in node["threshold"].split("||") if word]
             else:
                 value = float(node["threshold"])
+                value = math.inf if value >= _DUMPED_INFINITY else value
                 kind, default_left = _MISSING_TYPES[node["missing_type"]], node["default_left"]
             if kind == _ZERO:
                 zero_missing.add(number)
@@ -114,7 +117,7 @@ def _threshold(value: float) -> float:
     # LightGBM takes values within ±1e-35f for zero before it compares them: so zero's side is that of all of them.
     if -ZERO <= value < ZERO:
         return ZERO if value >= 0.0 else BELOW_ZERO
-    return value
+    return finite_threshold(value)
 
 
 def _integers(text: str) -> list[int]:

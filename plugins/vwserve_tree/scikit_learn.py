@@ -8,14 +8,12 @@ its node, as in `apply`.
 
 from __future__ import annotations
 
-import math
-import sys
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
 from vwserve.transforms import Artifact, TransformError
-from vwserve_tree.ensemble import Ensemble, Tree, to_content
+from vwserve_tree.ensemble import Ensemble, Tree, finite_threshold, to_content
 from vwserve_tree.flattening import Nodes, flattened
 from vwserve_tree.model_file import named
 
@@ -53,7 +51,7 @@ def _tree(tree: Any) -> Tree:
     return flattened(
         Nodes(
             tree.feature.tolist(),
-            tree.threshold.tolist(),
+            list(map(finite_threshold, tree.threshold.tolist())),
             left,
             tree.children_right.tolist(),
             tree.missing_go_to_left.tolist(),
@@ -67,8 +65,7 @@ def _histogram_tree(predictor: Any, what: str) -> Tree:
         # These renumber columns and categories on the way to the trees.
         raise TransformError(f"{what} has categorical splits; grow it without categorical_features")
     left = [-1 if leaf else child for leaf, child in zip(nodes["is_leaf"].tolist(), nodes["left"].tolist())]
-    # An infinite threshold parts what is missing from what is not; so does the greatest number.
-    thresholds = [sys.float_info.max if value == math.inf else value for value in nodes["num_threshold"].tolist()]
+    thresholds = list(map(finite_threshold, nodes["num_threshold"].tolist()))
     return flattened(
         Nodes(
             nodes["feature_idx"].tolist(),

@@ -8,6 +8,7 @@ is compared in float32 becomes the last double that rounds to its side, a catego
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -67,14 +68,19 @@ def _splits(ensemble: Ensemble, tree: Tree) -> Iterator[Split]:
 
 
 def last_left(thresholds: Floats, comparison: Comparison, precision: Precision) -> Floats:
-    """For each threshold the greatest double that compares to it."""
+    """For each threshold the greatest double that compares to it; all do to the greatest double."""
+    with np.errstate(over="ignore", under="ignore"):
+        edges = _last_left(thresholds, comparison, precision)
+    return np.where(thresholds == sys.float_info.max, np.inf, edges)
+
+
+def _last_left(thresholds: Floats, comparison: Comparison, precision: Precision) -> Floats:
     if precision == "double":
         return thresholds if comparison == "<=" else np.nextafter(thresholds, -np.inf)
-    with np.errstate(over="ignore", under="ignore"):
-        nearest = thresholds.astype(np.float32)
-        beyond = nearest > thresholds if comparison == "<=" else nearest >= thresholds
-        last = np.where(beyond, np.nextafter(nearest, np.float32(-np.inf)), nearest)
-        middle = (_widened(last) + _widened(np.nextafter(last, np.float32(np.inf)))) / 2.0
+    nearest = thresholds.astype(np.float32)
+    beyond = nearest > thresholds if comparison == "<=" else nearest >= thresholds
+    last = np.where(beyond, np.nextafter(nearest, np.float32(-np.inf)), nearest)
+    middle = (_widened(last) + _widened(np.nextafter(last, np.float32(np.inf)))) / 2.0
     # The double in the middle of two float32 rounds to the one whose last bit is 0.
     even = last.view(np.uint32) & 1 == 0
     return np.where(even, middle, np.nextafter(middle, -np.inf))

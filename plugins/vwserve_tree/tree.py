@@ -26,7 +26,7 @@ from vwserve_tree.sample import Sample
 from vwserve_tree.splits import split_trees
 from vwserve_tree.traversal import Traversal
 
-_FEW = 4  # below this many lines arrays cost more than they save
+_FEW_LEAVES = 240  # to find fewer than these, for all lines of a batch, arrays cost more than they save
 _SHOWN = 20  # features, in a description
 
 
@@ -44,7 +44,8 @@ class Tree(Transform[Options]):
         self._scorer = Masks(trees) if fits(trees) else Traversal(trees)
         self._numbers = NumberReader(ensemble.features)
         tokens = _tokens(ensemble)
-        self._row_text = self._scorer.reader(tokens)
+        self._few_rows = _FEW_LEAVES // len(tokens)
+        self._row_text = self._scorer.reader(tokens) if self._few_rows else None
         # Each token as a row of bytes, the space after it included: the tokens of a line are then one piece of memory.
         joined = b" ".join(token for each in tokens for token in each) + b" "
         self._token_bytes = np.frombuffer(joined, np.uint8).reshape(sum(map(len, tokens)), -1)
@@ -62,8 +63,8 @@ class Tree(Transform[Options]):
     def apply(self, batch: Batch) -> Mapping[str, Sequence[bytes]]:
         """One feature a tree for each line; what a line does not have, is missing to the trees."""
         matrix = batch.numbers(self.options.input, self._numbers)
-        if len(matrix) < _FEW:
-            return {self.options.output: [self._row_text(row) for row in matrix.tolist()]}
+        if self._row_text and len(matrix) <= self._few_rows:
+            return {self.options.output: list(map(self._row_text, matrix.tolist()))}
         leaves = self._scorer.leaves(matrix)
         text = self._token_bytes.take(leaves.ravel(), axis=0).tobytes()
         length = len(text) // len(leaves)

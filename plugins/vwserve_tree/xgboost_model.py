@@ -39,7 +39,8 @@ def _numbered(features: int) -> Sequence[str]:
 def _tree(tree: dict[str, Any]) -> Tree:
     left, right = list(tree["left_children"]), list(tree["right_children"])
     missing_left = [int(flag) for flag in tree["default_left"]]
-    thresholds = [float(np.float32(value)) for value in tree["split_conditions"]]
+    with np.errstate(over="ignore"):  # infinity is refused later
+        thresholds = np.array(tree["split_conditions"], np.float64).astype(np.float32).tolist()
     categories: dict[int, Sequence[int]] = {}
     starts = zip(tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"])
     for node, start, size in starts:
