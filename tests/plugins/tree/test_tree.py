@@ -1,5 +1,6 @@
 """The transform: leaves as short features, the same for one line and for many, from grown and from brought models."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from vwserve_tree import Tree, from_sklearn
 from vwserve_tree.ensemble import to_content
 from vwserve_tree.options import Options
@@ -147,6 +148,16 @@ class TestModels:
         leaves = estimator.apply(matrix)[:, :, 0].astype(int).tolist()
         found = texts([line(row) for row in matrix.tolist()], Tree(Options("n"), stored))
         assert [[int(word[1:]) for word in text.split()] for text in found] == leaves
+
+
+def test_the_example_for_scikit_learn_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "transforms" / "tree.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    matrix = data(200)[:, :2]
+    monkeypatch.chdir(tmp_path)
+    exec(example, {"model": RandomForestClassifier(3).fit(matrix, classes(data(200)))})
+    stored = read_artifact(Path("ctr.tree.json"), Tree)
+    assert (stored.content["features"], stored.provenance) == (["age", "income"], {"model": "trained in a notebook"})
 
 
 def test_a_model_with_trees_learns_what_a_plain_one_cannot(tmp_path: Path) -> None:
