@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -91,7 +91,7 @@ def _fault(number: int, what: str) -> TransformError:
 
 def _is_number(value: object) -> bool:
     # A whole number beyond the range of a double would not be one.
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= math.ldexp(1, 1000) * 2**23
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _is_word(value: object) -> bool:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vwserve_mdl.cuts import Floats, ValueTable
 
-# Leaves of a double its sign and half of its exponent: four groups at most.
+# Leaves of a double its sign and the first bit of its exponent: four groups at most.
 _MOST_BITS = 62
 
 
@@ -57,10 +57,10 @@ class ClassWeights:
 
     def table(self) -> ValueTable:
         """The values in ascending order, and a column for each class that occurs."""
-        keys, rows = np.unique(_truncated(self._low, self.dropped_bits).view(np.float64), return_inverse=True)
+        keys, rows = np.unique(_truncated(self._low, self.dropped_bits), return_inverse=True)
         classes, columns = np.unique(self._label, return_inverse=True)
         weights = np.zeros((len(keys), len(classes)))
-        np.add.at(weights, (rows, columns), self._weight)
+        weights[rows, columns] = self._weight
         low, high = np.full(len(keys), np.inf), np.full(len(keys), -np.inf)
         np.minimum.at(low, rows, self._low)
         np.maximum.at(high, rows, self._high)
@@ -84,5 +84,7 @@ class ClassWeights:
 
 
 def _truncated(values: Floats, bits: int) -> npt.NDArray[np.int64]:
-    """The bits of doubles, the last ones 0: towards zero, so that order is kept."""
-    return (values.view(np.int64) >> bits) << bits
+    """Integers in the order of the values, equal for those that agree but for so many last bits."""
+    kept = (values.view(np.int64) >> bits) << bits
+    # The bits of negative numbers ascend with the magnitude.
+    return np.where(kept < 0, kept ^ np.iinfo(np.int64).max, kept)

@@ -233,8 +233,6 @@ def _described(bins: Bins, most_bins: int) -> str:
     if not bins.complete:
         parts.append(f"more were left out, {most_bins} bins being the most")
     if bins.dropped_bits:
-        parts.append(
-            f"approximate: too many different values, the last {bins.dropped_bits} of 64 bits were not looked at"
-        )
+        parts.append(f"approximate: too many values, so the last {bins.dropped_bits} of 64 bits were not looked at")
     cuts = " ".join(f"{cut:.6g}" for cut in bins.cuts[:_SHOWN_CUTS]) + (" ..." if count > _SHOWN_CUTS else "")
     return f"{bins.input}^{bins.name}: {', '.join(parts)}{cuts and ': '}{cuts}"
