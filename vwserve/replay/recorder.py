@@ -52,6 +52,10 @@ class Recorder:
                 self._write(b"\n")
         return texts
 
+    def takes(self, chunk: bytes) -> bool:
+        """See Model."""
+        return self._servable.takes(chunk)
+
     def fault(self, line: bytes) -> RequestError | None:
         """See Model."""
         return self._servable.fault(line)
