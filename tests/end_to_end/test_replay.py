@@ -1,0 +1,138 @@
+"""Offline is online: the same bytes from a served model, from a replay and in process, transforms included."""
+
+import gzip
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import vwserve
+from tests.end_to_end.conftest import Daemon, StartDaemon
+
+pytestmark = pytest.mark.e2e
+
+PLUGIN = '''"""How many features a namespace has."""
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vwserve.transforms import Batch, Namespace, Transform, hookimpl
+
+
+@dataclass(frozen=True)
+class Options:
+    input: Namespace
+    output: Namespace
+
+
+class Size(Transform[Options]):
+    kind = "size"
+    options_type = Options
+
+    @property
+    def reads(self) -> Sequence[str]:
+        return (self.options.input,)
+
+    @property
+    def writes(self) -> Sequence[str]:
+        return (self.options.output,)
+
+    def apply(self, batch: Batch) -> Mapping[str, Sequence[bytes]]:
+        texts = batch.features(self.options.input)
+        return {self.options.output: [b"size=%d" % len(text.split()) for text in texts]}
+
+
+@hookimpl
+def vwserve_transforms():
+    return [Size]
+'''
+TRANSFORMS = """
+transforms:
+  - {kind: size, input: c, output: s}
+  - {kind: crosses, namespaces: [cs], features: [[n^A, n^B]]}
+"""
+CLICKS = "vw: --loss_function logistic --link logistic -b 18 -l 0.3\n" + TRANSFORMS
+ACTIONS = "vw: --cb_explore_adf -b 18 -q sx\n" + TRANSFORMS
+
+
+def served(daemon: Daemon, data: bytes) -> bytes:
+    """What a client is answered that sends all of it."""
+    client = daemon.connect()
+
+    def send() -> None:
+        client.send(data)
+        client.end()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    answers = client.rest()
+    sender.join()
+    return answers
+
+
+def replayed(folder: Path, data: Path, *words: str) -> bytes:
+    """The predictions of the command."""
+    drop = folder / "models.d" / "m.yaml"
+    command = ["replay", str(drop), "--data", str(data), "--plugins", str(folder / "plugins.d"), "-p", "p.txt", *words]
+    subprocess.run([sys.executable, "-m", "vwserve", *command], cwd=folder, check=True, capture_output=True)
+    return (folder / "p.txt").read_bytes()
+
+
+def start(start_daemon: StartDaemon, folder: Path, drop: str) -> Daemon:
+    (folder / "plugins.d").mkdir()
+    (folder / "plugins.d" / "size.py").write_text(PLUGIN)
+    return start_daemon({"m": drop}, settings="plugins: plugins.d\n")
+
+
+@pytest.fixture
+def elec2(real_data: Path, folder: Path) -> tuple[bytes, Path]:
+    """The text, with some lines that are no examples and some without a label, and a compressed file of it."""
+    lines = (
+        gzip.decompress((real_data / "elec2.vw.gz").read_bytes()).replace(b"period", b"A").replace(b"nswprice", b"B")
+    )
+    rows = lines.splitlines(keepends=True)
+    text = b"".join([*rows[:20_000], b"garbage\n\n'x |n A:1 |c slot=3\n", *rows[20_000:], b"|n A:2"])
+    (folder / "data.vw.gz").write_bytes(gzip.compress(text, 1))
+    return text, folder / "data.vw.gz"
+
+
+def test_a_learning_model(start_daemon: StartDaemon, folder: Path, elec2: tuple[bytes, Path]) -> None:
+    text, data = elec2
+    answers = served(start(start_daemon, folder, CLICKS), text)
+    assert answers.count(b"\n") == 45_315
+    assert replayed(folder, data, "--learn") == answers
+    model = vwserve.load(folder / "models.d" / "m.yaml", folder / "plugins.d")
+    assert model.learn(text.split(b"\n")) == answers.decode().splitlines()
+    # The figures are those of the daemon, too.
+    statistics = model.statistics()
+    assert (statistics["examples"], statistics["errors"]) == (45_314, 1)
+
+
+def test_a_static_model(start_daemon: StartDaemon, folder: Path, elec2: tuple[bytes, Path]) -> None:
+    text, data = elec2
+    daemon = start(start_daemon, folder, CLICKS)
+    served(daemon, text)
+    daemon.ask(b"save_seed.vw\n")
+    (folder / "seed.vw").write_bytes((folder / "state" / "m" / "exports" / "seed.vw").read_bytes())
+    (folder / "models.d" / "m.yaml").write_text(CLICKS + "learn: false\ninitial: ../seed.vw\n")
+    assert daemon.terminate() == 0
+    answers = served(start_daemon({"m": CLICKS + "learn: false\ninitial: ../seed.vw\n"}, "plugins: plugins.d\n"), text)
+    assert len(set(answers.splitlines())) > 1000
+    assert replayed(folder, data) == answers
+    model = vwserve.load(folder / "models.d" / "m.yaml", folder / "plugins.d")
+    assert model.learn(text.split(b"\n")) == answers.decode().splitlines()
+
+
+def test_a_model_of_several_lines(start_daemon: StartDaemon, folder: Path) -> None:
+    groups = [
+        f"shared |s user{number % 7}\n0:{number % 5}:0.5 |c a{number % 4} b\n|c x{number % 6} |n A:2 B:{number}\n"
+        for number in range(3000)
+    ]
+    text = "\n".join([*groups[:1500], "|c a\nshared |s stray\n", *groups[1500:]]).encode()
+    (folder / "data.vw").write_bytes(text)
+    answers = served(start(start_daemon, folder, ACTIONS), text)
+    assert answers.count(b"!error") == 1
+    assert replayed(folder, folder / "data.vw", "--learn") == answers
+    model = vwserve.load(folder / "models.d" / "m.yaml", folder / "plugins.d")
+    assert model.learn(text.split(b"\n")) == [line for line in answers.decode().splitlines() if line]
