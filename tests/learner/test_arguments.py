@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
-from vwserve.errors import ArgumentsError
+from tests.learner.reference import vw
+from vwserve.errors import ArgumentsError, ModelError
 from vwserve.learner import Learner
 from vwserve.learner.arguments import REFUSED, split_arguments
 
@@ -157,6 +159,45 @@ def test_probabilities_that_vw_prints_of_another_example_are_refused() -> None:
 def test_a_search_whose_labels_the_line_protocol_does_not_carry_is_refused() -> None:
     for task in ("hook", "graph", "dep_parser", "entity_relation"):
         assert "--search_task" in refusal(f"--search 3 --search_task {task}")
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ("cat,@dog", "'@dog' cannot be a label in a line"),
+        ("!cat,dog", "'!cat' cannot be a label in a line"),
+        ("'cat dog,bird'", "'cat dog' cannot be a label in a line"),
+        ("cat,do:g", "'do:g' cannot be a label in a line"),
+        ("'cat,d|og'", "'d|og' cannot be a label in a line"),
+        ('"cat,\'dog"', "cannot be a label in a line"),
+        ("'cat,d\tog'", "cannot be a label in a line"),
+        ("cat,\ufeffdog", "cannot be a label in a line"),
+        ("cat,,dog", "an empty name, number 2 of 3"),
+        ("cat,dog,", "an empty name, number 3 of 3"),
+        ("cat,dog,cat", "'cat' twice"),
+    ],
+)
+def test_named_labels_that_no_line_could_carry_are_refused(names: str, reason: str) -> None:
+    for form in ("--oaa 3 --named_labels {}", "--named_labels={} --oaa 3"):
+        assert reason in refusal(form.format(names))
+
+
+@pytest.mark.parametrize("names", ["cat,dog,bird", "naïve,c@t,d!g", "a-b,1.5,_", "it's,x^y,="])
+def test_other_named_labels_are_learned(names: str) -> None:
+    learner = Learner(f'--oaa {names.count(",") + 1} --named_labels "{names}"')
+    for name in names.encode().split(b","):
+        learner.answer(b"%s |f h%s\n" % (name, name) * 20)
+        assert learner.answer(b"|f h%s\n" % name) == name + b"\n"
+    learner.close()
+
+
+def test_named_labels_of_a_model_file_are_looked_at_too(tmp_path: Path) -> None:
+    model = tmp_path / "model.vw"
+    vw(f"--oaa 2 --named_labels @cat,dog -f {model}", b"dog |f a\n", tmp_path)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(ModelError, match=r"model\.vw: option --named_labels: '@cat' cannot be a label"):
+        Learner(initial=model)
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_active_learning_is_refused_where_it_would_open_a_port() -> None:

@@ -12,6 +12,7 @@ from tests.learner import lines
 from vwserve.learner import Bounds, Learner
 from vwserve.learner.binding import Workspace
 from vwserve.learner.expansion import Expansion, grams_per_feature
+from vwserve.learner.grammar import feature_sizes
 from vwserve.learner.options import expansion_of
 
 ARGUMENTS = [
@@ -136,4 +137,35 @@ def test_lines_of_a_multi_line_example_are_counted_with_what_they_share() -> Non
     assert learner.group_fault([shared, b"|a x", b"|a y"]) is None
     error = learner.group_fault([shared, b"|a x", b"|s " + b"y " * 10])
     assert error is not None and error.code == "too-many-features" and error.text.startswith("line 3: ")
+    learner.close()
+
+
+# -- how large values become -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line", "degree", "largest"),
+    [
+        ("", b"|f a:3 b:-5 |g c", 1, 5.0),
+        ("", b"|f:10 a:3 b:-5 |g:-2 c:7", 1, 50.0),
+        ("", b"|f:10 a |f b:12 | c:word :11", 1, 12.0),
+        ("", b"|f a:0.5", 1, 0.5),
+        ("", b"|", 1, 0.0),
+        ("-q fg", b"|f a:3 b:-5 |g c:4", 2, 20.0),
+        ("-q ff", b"|f:2 a:3 |g c:40", 2, 40.0),
+        ("-q ff", b"|f:2 a:5 |g c:40", 2, 100.0),
+        ("--cubic fgf", b"|f a:3 |g c:0.5", 3, 4.5),
+        ("-q ::", b"|f a:3 |g c:40", 2, 1600.0),
+        ("-q f:", b"|f a:3 |g c:40", 2, 120.0),
+        ("--interactions fgh -q fg", b"|f a:3 |g c:4 |hat d:2", 3, 24.0),
+        ("-q fg", b"|f a:3", 2, 3.0),
+        ("--lrq fg2", b"|f a:3 |g c:4", 2, 12.0),
+    ],
+)
+def test_the_largest_value_after_interactions_is_the_product_of_the_largest(
+    arguments: str, line: bytes, degree: int, largest: float
+) -> None:
+    learner = Learner(arguments)
+    assert learner._expansion.degree == degree
+    assert learner._expansion.largest(feature_sizes(line)) == pytest.approx(largest)
     learner.close()

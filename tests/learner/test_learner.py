@@ -165,6 +165,24 @@ def test_replies_of_several_lines_are_joined() -> None:
     learner.close()
 
 
+def test_a_block_is_taken_if_every_line_is_an_ordinary_example() -> None:
+    learner = Learner(bounds=Bounds(features=100))
+    assert learner.takes(b"1 't |f a:2\n" * 600)
+    for odd in (b"garbage\n", b"x |f a\n", b"1 |f a:1e9\n", b"|f" + b" a" * 101 + b"\n", MARK + b"|f a\n"):
+        assert not learner.takes(b"1 |f a\n" * 300 + odd + b"|f a\n" * 300)
+        assert (learner.fault(odd[:-1]) is None) == (odd in (MARK + b"|f a\n", b"1 |f a:1e9\n"))
+    assert learner.tally.examples == learner.tally.refused == 0
+    learner.close()
+
+
+def test_until_classes_are_settled_only_unlabelled_blocks_are_taken() -> None:
+    learner = Learner("--oaa 3")
+    assert learner.takes(b"|f a\n") and not learner.takes(b"|f a\n1 |f a\n")
+    learner.answer(b"3 |f a\n")
+    assert learner.takes(b"|f a\n1 |f a\n") and not learner.takes(b"0 |f a\n")
+    learner.close()
+
+
 @pytest.mark.parametrize("count", [0, 1, 249, 250, 251, 500, 501])
 def test_blocks_of_any_length_are_answered_line_by_line(count: int) -> None:
     learner = Learner()

@@ -81,6 +81,18 @@ def test_what_the_pattern_matches_is_a_number_within_the_bound(word: bytes, magn
         assert number_fault(word, magnitude) is None
 
 
+@given(word=numbers, smallest=st.sampled_from([0.5, 1e-3, 3.2e-9, 1e-17]))
+def test_what_the_pattern_matches_is_not_too_small_either(word: bytes, smallest: float) -> None:
+    if re.fullmatch(ordinary_number(1e6, smallest=smallest), word):
+        assert number_fault(word, 1e6, smallest) is None
+
+
+def test_a_number_that_is_too_small_is_refused_but_not_zero() -> None:
+    assert "closer to 0 than 1e-09" in str(number_fault(b"-1e-10", 1e6, 1e-9))
+    assert "closer to 0" in str(value_fault(b"1e-10", 1e6, 1e-9))
+    assert number_fault(b"0.000000000000", 1e6, 1e-9) is number_fault(b"1e-9", 1e6, 1e-9) is None
+
+
 @given(word=numbers)
 def test_what_is_accepted_is_finite_and_within_the_bound(word: bytes) -> None:
     if number_fault(word, 1e12) is None:

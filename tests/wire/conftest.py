@@ -14,6 +14,9 @@ ARGUMENTS = {
     "chances": "-b 10 --oaa 3 --probabilities",
     "adf": "-b 10 --cb_explore_adf",
     "adf2": "-b 10 --cb_explore_adf --epsilon 0.1",
+    "bandit": "-b 10 --cb 2",
+    "sets": "-b 10 --multilabel_oaa 3",
+    "spread": "-b 10 --bootstrap 3",
     "named": "-b 10 --oaa 2 --named_labels batch,other",
     "ldf": "-b 10 --csoaa_ldf mc",
 }

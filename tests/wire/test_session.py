@@ -10,6 +10,7 @@ from vwserve.wire import Models, Session
 
 Talk = Callable[..., bytes]
 MakeModels = Callable[..., Models]
+Weights = Callable[[Models], list[list[float]]]
 
 SHARED, BEST, OTHER = b"shared 'q |s a", b"0:0.1:0.5 |a x", b"|a y"
 GROUP = b"\n".join([SHARED, BEST, OTHER, b"\n"])
@@ -231,6 +232,67 @@ def test_an_error_of_one_of_several_models_is_the_answer_and_none_learns(models:
     assert [model.statistics()["learned"] for name in ("ctr", "kind") if (model := models.get(name))] == [0, 0]
 
 
+@pytest.mark.parametrize(
+    ("names", "label"), [("ctr,cvr", b"1 "), ("cvr,kind", b"2 "), ("kind,ctr", b"1 "), ("cvr,bandit", b"")]
+)
+def test_several_models_answer_each_line_however_many_come_at_once(
+    names: str, label: bytes, make_models: MakeModels, talk: Talk, weights: Weights
+) -> None:
+    address = b"@" + names.encode() + b" "
+    lines = [label + b"'tag%d |u u%d age:%d\n" % (row, row % 7, row) for row in range(600)]
+    lines[3::50] = [label + b"|u a%d\n" % row for row in range(len(lines[3::50]))]
+    together, apart = make_models(*names.split(",")), make_models(*names.split(","))
+    whole = talk(together, b"".join(address + line for line in lines), "")
+    assert whole == b"".join(talk(apart, address + line, "") for line in lines)
+    assert whole.count(b"\n") == 600
+    assert weights(together) == weights(apart)
+
+
+def test_the_answers_of_several_models_are_their_own_one_by_one(make_models: MakeModels, talk: Talk) -> None:
+    lines = [b"1 'tag%d |u u%d age:%d\n" % (row, row % 7, row) for row in range(300)]
+    both = talk(make_models("cvr", "kind"), b"".join(b"@cvr,kind " + line for line in lines), "")
+    one, other = (
+        talk(make_models(name), b"".join(b"@" + name.encode() + b" " + line for line in lines), "")
+        for name in ("cvr", "kind")
+    )
+    expected = [
+        first.replace(b" ", b"\t" + second.split()[0] + b" ")
+        for first, second in zip(one.split(b"\n"), other.split(b"\n"))
+        if first
+    ]
+    assert both.split(b"\n")[:-1] == expected
+
+
+def test_one_bad_line_among_many_for_several_models_is_refused_alone(models: Models, talk: Talk) -> None:
+    lines = [b"@ctr,cvr -1 |u a%d\n" % row for row in range(400)]
+    lines[300] = b"@ctr,cvr -1 |u a:nan\n"
+    lines[301] = b"@ctr,cvr -2 |u a\n"  # a label for one of them
+    answers = talk(models, b"".join(lines)).split(b"\n")[:-1]
+    assert len(answers) == 400
+    assert [answer.startswith(b"!error bad-example ctr: ") for answer in answers] == [
+        row in (300, 301) for row in range(400)
+    ]
+
+
+def test_a_model_whose_answers_end_in_an_empty_line_is_answered_by_one_line(
+    make_models: MakeModels, talk: Talk
+) -> None:
+    models = make_models("bandit", "cvr", "sets")
+    line = b"'q |u a\n"
+    assert talk(models, line, "bandit") == b"0 q\n\n"
+    assert talk(models, b"@bandit " + line, "") == b"0 q\n"
+    assert talk(models, b"@bandit |u a\n" * 300, "").split() == [b"0"] * 300
+    assert talk(models, b"@bandit,cvr |u a\n" * 300, "") == b"0\t0\n" * 300
+    assert talk(models, b"@bandit batch\n|u a\n'q |u b\n\n", "") == b"0 0\n"
+    assert talk(models, b"@bandit batch\n" + b"|u a\n" * 300 + b"\n", "").split() == [b"0"] * 300
+
+
+def test_lists_of_labels_stand_beside_other_answers(make_models: MakeModels, talk: Talk) -> None:
+    models = make_models("sets", "cvr")
+    talk(models, b"0,2 |u a\n" * 40, "sets")
+    assert talk(models, b"@sets,cvr 'q |u a\n@cvr,sets |u a\n", "") == b"0,2\t0 q\n0\t0,2\n"
+
+
 def test_a_long_name_makes_no_long_error(models: Models, talk: Talk) -> None:
     assert len(talk(models, b"@" + b"n" * 10_000 + b" |u a\n")) < 200
 
@@ -286,6 +348,22 @@ def test_several_models_answer_a_batch_in_groups(models: Models, talk: Talk) -> 
 
 def test_a_batch_of_no_candidates_is_answered_by_an_empty_line(models: Models, talk: Talk) -> None:
     assert talk(models, b"@ctr batch |u a\n\n@ctr batch 't\n\n!ping\n") == b"\n t\npong\n"
+
+
+def test_a_batch_for_a_model_whose_answers_have_spaces_is_refused(make_models: MakeModels, talk: Talk) -> None:
+    answer = talk(make_models("spread", "cvr"), b"@spread batch\n|u a\n\n", "cvr")
+    assert kinds(answer) == ["bad-request"]
+
+
+def test_long_batches_for_several_models_are_those_of_each(make_models: MakeModels, talk: Talk) -> None:
+    candidates = b"".join(b"%d |u a%d\n" % (1 - 2 * (row % 2), row % 9) for row in range(700)) + b"\n"
+    both = talk(make_models("ctr", "cvr"), b"@ctr,cvr batch |a x\n" + candidates, "")
+    each = [
+        talk(make_models(name), b"@" + name.encode() + b" batch |a x\n" + candidates, "").rstrip(b"\n")
+        for name in ("ctr", "cvr")
+    ]
+    assert both == b"\t".join(each) + b"\n"
+    assert len(both.split()) == 1400
 
 
 def test_a_batch_may_be_longer_than_a_chunk(models: Models, talk: Talk) -> None:

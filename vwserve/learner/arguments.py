@@ -68,6 +68,8 @@ _COUNTS: dict[str, range] = {
 }
 _TASKS = frozenset({"sequence", "sequencespan", "sequence_ctg", "argmax"})
 
+# A label that the line protocol takes for something else, or VW for a tag, a cost or the end of the label.
+_LABEL_NAME = re.compile(r"[^\s|:,@!'\x00-\x1f\x7f\ufeff][^\s|:,\x00-\x1f\x7f]*")
 _NAME = re.compile(r"--(?P<long>[A-Za-z_][\w-]*)|-(?P<short>[A-Za-z])")
 _BITS = re.compile(r"(?:-b|--bit_precision)(?:=?(?P<bits>.+))?", re.DOTALL)
 _WEIGHT_BYTES = 16  # a weight with its adaptive and normalised state, padded (stride shift 2 in gd.cc)
@@ -119,9 +121,26 @@ def _check_value(name: str, value: str) -> None:
         counts = _COUNTS[name]
         if len(digits) > 9 or int(value) not in counts:
             raise ArgumentsError(f"option --{name} takes a number from {counts[0]} to {counts[-1]}, not {value}")
+    if name == "named_labels":
+        check_named_labels(value)
     if name == "search_task" and value not in _TASKS:
         known = ", ".join(sorted(_TASKS))
         raise ArgumentsError(f"option --search_task {value} has no place here; the line protocol carries {known}")
+
+
+def check_named_labels(names: str) -> None:
+    """Refuse names of classes, separated by commas, that no line could carry as its label; raises ArgumentsError."""
+    each = names.split(",")
+    for place, name in enumerate(each, 1):
+        if not name:
+            raise ArgumentsError(f"option --named_labels has an empty name, number {place} of {len(each)}")
+        if _LABEL_NAME.fullmatch(name) is None:
+            raise ArgumentsError(
+                f"option --named_labels: {name!r} cannot be a label in a line; a name begins with none of @ ! ' "
+                "and has no space, '|' or ':' in it"
+            )
+        if name in each[: place - 1]:
+            raise ArgumentsError(f"option --named_labels has {name!r} twice")
 
 
 def _check_size(words: Sequence[str], weight_bytes: int) -> None:

@@ -42,6 +42,8 @@ LABEL_KINDS = {
 }
 # Kinds of prediction whose text has no space in it, so that a batch may list them on one line.
 SPACELESS_PREDICTIONS = frozenset({pylibvw.vw.pSCALAR, pylibvw.vw.pMULTICLASS, pylibvw.vw.pMULTILABELS})
+# Reductions that print more than the prediction.
+_WORDY_REDUCTIONS = frozenset({"bootstrap", "confidence"})
 # Reductions through which a scalar prediction is printed as a plain number (`print_result_by_ref`, global_data.cc).
 # Any reduction that is not known to do so has its predictions printed by VW itself.
 PLAIN_SCALAR_REDUCTIONS = frozenset(
@@ -103,7 +105,11 @@ class Workspace:
             raise ArgumentsError("this learner has no labels that the line protocol can carry") from error
         self.multiline = bool(self._vw._is_multiline())
         prediction_type = self._vw._get_prediction_type()
-        self.spaceless = not self.multiline and prediction_type in SPACELESS_PREDICTIONS
+        self.spaceless = (
+            not self.multiline
+            and prediction_type in SPACELESS_PREDICTIONS
+            and _WORDY_REDUCTIONS.isdisjoint(self._vw.get_enabled_learners())
+        )
         self.prints_plain_scalars = (
             not self.multiline
             and self.label_kind == "simple"

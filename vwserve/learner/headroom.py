@@ -39,7 +39,7 @@ PRODUCT = 2.0**54
 ROOM = 1e6
 PISTOL_GRADIENT = 32.0
 FREEGRAD_GRADIENT, FREEGRAD_PRODUCT, FREEGRAD_ROOM = 100.0, 1e4, 10.0
-COIN_SMALLEST, FREEGRAD_SMALLEST = 1e-17, 1e-8  # products of a feature's value after interactions
+COIN_SMALLEST, FREEGRAD_SMALLEST = 1e-17, 1e-11  # products of a feature's value after interactions
 
 
 @dataclass(frozen=True, slots=True)

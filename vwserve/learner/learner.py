@@ -81,7 +81,11 @@ class Learner:
         self._label_kind = self._workspace.label_kind
         self.loss = loss_of(options, self._label_kind)
         self._bits = bits_of(options)
-        self._classes = classes_of(options)
+        try:
+            self._classes = classes_of(options)
+        except ArgumentsError as error:  # its own arguments are right: the file has them
+            self.close()
+            raise ModelError(f"{initial}: {error}") from error
         self._targets = targets_of(options)
         self._expansion = expansion_of(options)
         self._headroom = UNLIMITED
@@ -169,7 +173,7 @@ class Learner:
         """Say why `line` cannot be served; where it can, its label may settle which classes the later ones may have."""
         unsettled, error = self._classes, self.fault(line)
         if error is None:
-            self._meet([line])
+            self._meet([line.removeprefix(_BYTE_ORDER_MARK)])
         if error or not unsettled.unsettled:
             return error
         for word in split_head(line.partition(b"|")[0])[0]:
@@ -421,9 +425,9 @@ class Learner:
 
     def _strain_fault(self, lines: Sequence[bytes], wholes: Sequence[bytes]) -> RequestError | None:
         """Say why the numbers of an example are too large together; `wholes` are its lines as VW learns them."""
-        labels = list(filter(None, map(self._grammar.label_sizes, lines)))
-        if not labels:
+        if not any(self._grammar.observed(b"".join([line + b"\n" for line in lines]))):
             return None  # nothing is learned
+        labels = list(filter(None, map(self._grammar.label_sizes, lines)))
         target, importance = max(size for size, _ in labels), max(size for _, size in labels)
         value = max(self._expansion.largest(feature_sizes(whole)) for whole in wholes)
         if fault := self._headroom.fault(target, importance, value):

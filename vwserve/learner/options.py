@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from vwserve.learner.arguments import check_named_labels
 from vwserve.learner.binding import Option
 from vwserve.learner.expansion import ANY_NAMESPACE, Expansion, grams_per_feature
 from vwserve.learner.headroom import (
@@ -55,9 +56,10 @@ def bits_of(options: Mapping[str, Option]) -> int:
 
 
 def classes_of(options: Mapping[str, Option]) -> Classes:
-    """The class labels that a model under these options takes."""
+    """The class labels that a model under these options takes; raises ArgumentsError for names that no line carries."""
     names = _supplied(options, "named_labels")
     if names:
+        check_named_labels(str(names))  # a model file may bring them
         return Classes(names=tuple(name.encode() for name in str(names).split(",")))
     for option, usual_first in _FIRST_CLASS.items():
         count = _supplied(options, option)

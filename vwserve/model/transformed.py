@@ -56,6 +56,13 @@ class Transformed:
                 texts.append(self._learner.refuse(_internal(error)))
         return texts
 
+    def takes(self, block: bytes) -> bool:
+        """See Learner."""
+        try:
+            return self._learner.takes(self._derived(_lines(block)))
+        except TransformError:
+            return False
+
     def fault(self, line: bytes) -> RequestError | None:
         """See Learner."""
         try:

@@ -50,6 +50,9 @@ class Model(Protocol):
     def answer_groups(self, groups: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
         """Answer multi-line examples, each in VW's form (several lines) or by one error line."""
 
+    def takes(self, chunk: bytes) -> bool:
+        """Whether every line of a chunk is an ordinary single-line example; where not, `fault` tells of each line."""
+
     def fault(self, line: bytes) -> RequestError | None:
         """Say why a line is no single-line example of this model."""
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from vwserve.errors import RequestError
-from vwserve.wire.addressing import Addressing, Names, error_line, unknown_model
+from vwserve.wire.addressing import Addressing, Names, error_line, one_each, unknown_model
 from vwserve.wire.framing import LineFramer, TooLong
 from vwserve.wire.models import Model, Models
 from vwserve.wire.queries import answer_query
@@ -131,7 +131,10 @@ class Session:
         model = self._models.get(address[1:-1].decode("utf-8", "replace"))
         if model is None or not model.spaceless:
             return None
-        return model.answer_ordinary(chunk[len(address) :].replace(b"\n" + address, b"\n"))
+        text = model.answer_ordinary(chunk[len(address) :].replace(b"\n" + address, b"\n"))
+        if text is None or b"\n\n" not in text:
+            return text
+        return b"\n".join([*one_each(text, chunk.count(b"\n")), b""])
 
     def _taken(self) -> bytes:
         self._flush()
