@@ -176,6 +176,12 @@ def test_a_row_that_a_transform_fails_on_is_refused(drop: Callable[..., ModelDro
     assert stored(tmp_path / "labels.json")["provenance"]["data"]["refused"] == 1
 
 
+def test_a_transform_that_fails_on_every_row_is_an_error(drop: Callable[..., ModelDrop], fit: Fit) -> None:
+    chain = drop("{kind: upper, input: n, output: u}", "{kind: labels, input: u, output: l, artifact: labels.json}")
+    with pytest.raises(ConfigurationError, match=r"transforms\[1\]: none .* reaches it: transform upper failed: Zero"):
+        fit(chain, b"1 |n boom\n-1 |n boom\n")
+
+
 def test_the_provenance_counts_the_whole_file_also_where_the_transform_did_not_read_it(
     drop: Callable[..., ModelDrop], fit: Fit
 ) -> None:

@@ -114,17 +114,16 @@ def _fit(drop: ModelDrop, position: int, pool: TransformPool, examples: FileExam
     assert declaration.artifact is not None, "a fitted transform has an artifact (see vwserve.model.drop)"
     try:
         prepared = _Prepared(examples, pool.pipeline(before))
-        content = _learned(declared, prepared)
     except StepError as error:
         raise ConfigurationError([_problem(drop, error.position, str(error))]) from error
+    try:
+        content = _learned(declared, prepared)
     except TransformError as error:
-        if examples.survey is not None and not examples.survey.labelled:
-            raise _nothing_labelled(examples.file, examples.survey) from error
+        _check_survey(drop, position, examples, prepared)
         raise ConfigurationError([_problem(drop, position, str(error))]) from error
-    survey = _whole(examples)
+    _whole(prepared, examples)
+    survey = _check_survey(drop, position, examples, prepared)
     survey.refused += prepared.failed
-    if not survey.labelled:
-        raise _nothing_labelled(examples.file, survey)
     provenance = _provenance(declared, examples, survey, time)
     try:
         write_artifact(declaration.artifact, declaration.type, content, provenance)
@@ -144,20 +143,25 @@ def _learned(declared: DeclaredTransform, examples: Examples) -> Artifact:
         raise TransformError(f"cannot be fitted: {type(error).__name__}: {error}") from error
 
 
-def _whole(examples: FileExamples) -> Survey:
-    """What the file holds, read once more where the transform did not read all of it."""
+def _whole(prepared: Examples, examples: FileExamples) -> None:
+    """Read the file once more where the transform did not read all of it."""
     if examples.survey is None:
-        for _ in examples:
+        for _ in prepared:
             continue
-    assert examples.survey is not None
-    return examples.survey
 
 
-def _nothing_labelled(file: DataFile, survey: Survey) -> VwserveError:
-    return VwserveError(
-        f"{file.name} has no line to fit to: {survey.rows} rows, {survey.refused} of them no examples of this model, "
-        "none with a label that is a number"
-    )
+def _check_survey(drop: ModelDrop, position: int, examples: FileExamples, prepared: _Prepared) -> Survey:
+    """What the file holds; raises VwserveError where that is nothing to fit to."""
+    survey = examples.survey or Survey()
+    if prepared.failure is not None and prepared.failed == survey.rows - survey.refused:
+        text = f"none of the examples reaches it: {prepared.failure}"
+        raise ConfigurationError([_problem(drop, position, text)])
+    if examples.survey is not None and not survey.labelled:
+        raise VwserveError(
+            f"{examples.file.name} has no line to fit to: {survey.rows} rows, {survey.refused} of them no examples of "
+            "this model, none with a label that is a number"
+        )
+    return survey
 
 
 def _provenance(
@@ -183,12 +187,16 @@ def _problem(drop: ModelDrop, position: int, text: str) -> Problem:
 
 
 class _Prepared:
-    """Examples with what a pipeline adds to them, without those that it fails on, of which `failed` were met."""
+    """Examples with what a pipeline adds to them, without those that it fails on.
+
+    `failed` counts these in the last pass, and `failure` is the last error.
+    """
 
     def __init__(self, examples: FileExamples, pipeline: Pipeline) -> None:
         self._examples = examples
         self._pipeline = pipeline
         self.failed = 0
+        self.failure: TransformError | None = None
 
     def __iter__(self) -> Iterator[LabelledBatch]:
         if not self._pipeline.derives:
@@ -199,13 +207,16 @@ class _Prepared:
             lines, kept = each.batch.lines, None
             try:
                 batch = self._with_derived(lines)
-            except TransformError:
+            except TransformError as error:
+                self.failure = error
                 kept = np.array([self._bears(line) for line in lines])
                 self.failed += int(np.count_nonzero(~kept))
+                if not kept.any():
+                    continue
                 batch = self._with_derived([line for line, good in zip(lines, kept) if good])
             if kept is None:
                 yield LabelledBatch(batch, each.labels, each.weights)
-            elif len(batch):
+            else:
                 yield LabelledBatch(batch, each.labels[kept], each.weights[kept])
 
     def _with_derived(self, lines: Sequence[bytes]) -> Batch:
