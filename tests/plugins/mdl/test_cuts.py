@@ -132,7 +132,7 @@ def test_cuts_are_equally_good_whatever_the_order_of_classes(
 def test_under_a_cap_what_a_cut_saves_altogether_counts_not_what_it_saves_an_example() -> None:
     # Left of 10 few examples of which a cut tells all, right of it many of which a cut tells a part.
     few = [(0.0, 0, 10.0), (1.0, 1, 10.0)]
-    many = [(10.0, 2, 300.0), (10.0, 3, 100.0), (11.0, 2, 100.0), (11.0, 3, 300.0)]
+    many = [(10.0, 2, 250.0), (10.0, 3, 150.0), (11.0, 2, 150.0), (11.0, 3, 250.0)]
     assert found(few + many).cuts == [0.5, 5.5, 10.5]
     assert found(few + many, 1).cuts == [5.5]
     assert found(few + many, 2).cuts == [5.5, 10.5]
