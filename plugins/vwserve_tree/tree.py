@@ -60,6 +60,11 @@ class Tree(Transform[Options]):
         """The namespace of the leaves."""
         return (self.options.output,)
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """Which features of a model that was taken over never stood in the data."""
+        return _remarks(self.artifact)
+
     def apply(self, batch: Batch) -> Mapping[str, Sequence[bytes]]:
         """One feature a tree for each line; what a line does not have, is missing to the trees."""
         matrix = batch.numbers(self.options.input, self._numbers)
@@ -95,8 +100,7 @@ class Tree(Transform[Options]):
             f"{len(leaves)} trees of {min(leaves)} to {max(leaves)} leaves, {sum(leaves)} leaves in all",
             f"splits on {len(splits)} of {len(ensemble.features)} features: {most or 'none'}",
         ]
-        if unseen := artifact.get("unseen"):
-            lines.append(f"never in the data, so always missing to the trees: {', '.join(unseen)}")
+        lines += _remarks(artifact)
         return lines
 
 
@@ -108,6 +112,11 @@ def _tokens(ensemble: Ensemble) -> Sequence[Sequence[bytes]]:
         [b"%0*d%0*d" % (tree_digits, number, leaf_digits, leaf) for leaf in tree.leaves]
         for number, tree in enumerate(ensemble.trees)
     ]
+
+
+def _remarks(artifact: Artifact) -> list[str]:
+    unseen = artifact.get("unseen")
+    return [f"never in the data, so always missing to the trees: {', '.join(unseen)}"] if unseen else []
 
 
 def _unseen(features: Sequence[str], options: Options, examples: Examples) -> list[str]:

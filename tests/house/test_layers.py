@@ -127,6 +127,17 @@ def test_imports_point_down() -> None:
     assert not found, "\n".join(found)
 
 
+def test_first_party_plugins_use_the_public_interface_only() -> None:
+    modules = sorted((REPOSITORY / "plugins").rglob("*.py"))
+    assert modules
+    for path in modules:
+        plugin = path.relative_to(REPOSITORY / "plugins").parts[0]
+        for imported in imports(path.relative_to(REPOSITORY), ast.parse(path.read_text("utf-8"))):
+            top, _, rest = imported.name.partition(".")
+            public = rest.startswith(("transforms.", "configuration.")) and rest.count(".") <= 2
+            assert not top.startswith("vwserve") or top == plugin or (top == "vwserve" and public), (path, imported)
+
+
 @pytest.mark.parametrize(
     ("path", "source"),
     [

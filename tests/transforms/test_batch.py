@@ -93,4 +93,4 @@ def test_reads_numbers(section: bytes, row: list[float]) -> None:
 def test_many_texts_read_as_each_by_itself(sections: list[bytes]) -> None:
     reader = NumberReader(["a", "b", "age"])
     alone = np.concatenate([reader.read([text]) for text in sections]) if sections else np.empty((0, 3))
-    np.testing.assert_array_equal(reader.read(sections), alone)
+    np.testing.assert_array_equal(Batch([b"|n " + text for text in sections]).numbers("n", reader), alone)

@@ -119,6 +119,8 @@ def _model(drop: ModelDrop, bounds: Bounds, pool: TransformPool) -> Iterator[Pro
         yield fault(drop, error)
         return
     print(f"{drop.path}: model {drop.name}: {servable.summary}{_ineffective(drop.without_effect)}")
+    for remark in servable.remarks:
+        print(f"{drop.path}: {remark}")
     servable.close()
 
 

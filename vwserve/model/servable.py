@@ -66,6 +66,11 @@ class Servable:
         """What kind of model it is, in a few words."""
         return self._learner.summary + ("" if self._learner.learns else ", static")
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What its transforms want known."""
+        return self._pipeline.remarks
+
     # -- in process ------------------------------------------------------------------------------------------------
 
     def predict(self, lines: Iterable[bytes | str]) -> list[str]:

@@ -8,6 +8,7 @@ It implements the hook of `hookspecs.py` and gives subclasses of `Transform`:
 `docs/plugins.md` has a complete example; `vwserve.testing.check_transform` is a battery of checks for any transform.
 """
 
+from vwserve.transforms.artifact import write_artifact
 from vwserve.transforms.batch import Batch, NumberReader
 from vwserve.transforms.errors import TransformError
 from vwserve.transforms.hookspecs import hookimpl
@@ -25,4 +26,5 @@ __all__ = [
     "Transform",
     "TransformError",
     "hookimpl",
+    "write_artifact",
 ]

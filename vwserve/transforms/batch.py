@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ class Batch:
         self._added: list[tuple[str, Sequence[bytes]]] = []
         self._source = self
         self._sections: dict[str, Sequence[bytes]] = {}
+        self._pairs: dict[str, Pairs | None] = {}
         self._numbers: dict[tuple[str, tuple[str, ...]], Floats] = {}
 
     def __len__(self) -> int:
@@ -65,7 +67,14 @@ class Batch:
         key = (namespace, reader.names)
         matrix = self._numbers.get(key)
         if matrix is None:
-            matrix = self._numbers[key] = reader.read(self.features(namespace))
+            texts = self.features(namespace)
+            if len(texts) < _FEW:
+                matrix = reader.read(texts)
+            else:
+                if namespace not in self._pairs:
+                    self._pairs[namespace] = Pairs.of(texts)
+                matrix = reader.read(texts, self._pairs[namespace])
+            self._numbers[key] = matrix
             matrix.flags.writeable = False
         return matrix
 
@@ -91,12 +100,20 @@ class NumberReader:
         self.names = tuple(names)
         self._columns = {name.encode(): column for column, name in enumerate(self.names)}
 
-    def read(self, texts: Sequence[bytes]) -> Floats:
-        """A row for each text, a column for each name; NaN where there is no finite number."""
-        if len(texts) >= _FEW:
-            matrix = self._read_plain(texts)
-            if matrix is not None:
-                return matrix
+    def read(self, texts: Sequence[bytes], pairs: Pairs | None = None) -> Floats:
+        """A row for each text, a column for each name; NaN where there is no finite number.
+
+        `pairs` is what the texts consist of, if they were taken apart before.
+        """
+        if pairs is not None:
+            matrix = np.full((len(texts), len(self.names)), np.nan)
+            columns = np.fromiter(map(self._columns.get, pairs.names, repeat(-1)), np.intp, len(pairs.names))
+            known = columns >= 0
+            if known.all():
+                matrix[pairs.rows, columns] = pairs.values
+            else:
+                matrix[pairs.rows[known], columns[known]] = pairs.values[known]
+            return matrix
         missing = [float("nan")] * len(self.names)
         rows = []
         for text in texts:
@@ -109,8 +126,17 @@ class NumberReader:
             rows.append(row)
         return np.array(rows, np.float64).reshape(len(texts), len(self.names))
 
-    def _read_plain(self, texts: Sequence[bytes]) -> Floats | None:
-        """All at once, where each feature is a name, a colon and a number; None where it is not so."""
+
+class Pairs(NamedTuple):
+    """All features of many texts, where each is a name, a colon and a number: the row, name and value of each."""
+
+    rows: npt.NDArray[np.intp]
+    names: Sequence[bytes]
+    values: Floats
+
+    @classmethod
+    def of(cls, texts: Sequence[bytes]) -> Pairs | None:
+        """The pairs; None where some feature is not of that form."""
         counts = [text.count(b":") for text in texts]
         joined = b" ".join(texts)
         parts = joined.replace(b":", b" ").split()
@@ -123,16 +149,8 @@ class NumberReader:
             values = np.fromiter(map(float, parts[1::2]), np.float64, total)
         except ValueError:
             return None
-        columns = np.fromiter(map(self._columns.get, parts[0::2], repeat(-1)), np.intp, total)
-        rows = np.repeat(np.arange(len(texts)), counts)
         values[~np.isfinite(values)] = np.nan
-        known = columns >= 0
-        matrix = np.full((len(texts), len(self.names)), np.nan)
-        if known.all():
-            matrix[rows, columns] = values
-        else:
-            matrix[rows[known], columns[known]] = values[known]
-        return matrix
+        return cls(np.repeat(np.arange(len(texts)), counts), parts[0::2], values)
 
 
 def _number(text: bytes) -> float:

@@ -94,6 +94,11 @@ class Pipeline:
         """The VW arguments that the transforms contribute."""
         return [word for step in self.steps for word in step.transform.arguments]
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What the transforms want known about themselves."""
+        return [f"{step.transform.kind}: {remark}" for step in self.steps for remark in step.transform.remarks]
+
     def text(self, request: Request) -> bytes:
         """The lines of a request as VW is to read them; raises TransformError."""
         return request.text(self.steps)

@@ -70,6 +70,14 @@ class Transform(ABC, Generic[OptionsT]):
         """VW arguments that a model with this transform needs, such as `--interactions`."""
         return ()
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What whoever runs it should know, though it can be used: features that the data never had, for example.
+
+        `vwserve check` prints them, and the daemon's log has them when a model is loaded.
+        """
+        return ()
+
     @abstractmethod
     def apply(self, batch: Batch) -> Mapping[str, Sequence[bytes]]:
         """What to add to the batch: for each namespace written a text of features a line, empty where there are none.
