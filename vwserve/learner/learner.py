@@ -31,7 +31,7 @@ from vwserve.learner.saving import replacing
 from vwserve.learner.scalars import format_scalars
 from vwserve.learner.sink import PredictionSink
 from vwserve.learner.tally import Tally
-from vwserve.learner.targets import target
+from vwserve.learner.targets import targets
 
 _ERROR = b"!error "
 _TEST_ONLY = frozenset({"-t", "--testonly"})
@@ -156,7 +156,7 @@ class Learner:
 
     def targets(self, lines: Iterable[bytes]) -> list[tuple[float, float]]:
         """The label of each line, which must be an example, as a number and its importance; NaN where it is none."""
-        return [target(self._label_kind, self._classes.names, line) for line in lines]
+        return targets(self._label_kind, self._classes.names, lines)
 
     def _sift(self, block: bytes, learn: bool) -> bytes:
         """Answer a block in which some line is no ordinary example."""

@@ -11,16 +11,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from vwserve.learner.grammar import split_head
 
 _NONE = (math.nan, 1.0)
 
 
-def target(kind: str, names: Sequence[bytes], line: bytes) -> tuple[float, float]:
-    """The number and the importance of the label in a line that is an example for labels of `kind`."""
-    words, _ = split_head(line.partition(b"|")[0])
+def targets(kind: str, names: Sequence[bytes], lines: Iterable[bytes]) -> list[tuple[float, float]]:
+    """The number and the importance of the label in each of some lines, which are examples for labels of `kind`."""
+    known: dict[bytes, tuple[float, float]] = {}  # most lines begin like others
+    found = []
+    for line in lines:
+        head = line.partition(b"|")[0]
+        target = known.get(head)
+        if target is None:
+            target = known[head] = _target(kind, names, head)
+        found.append(target)
+    return found
+
+
+def _target(kind: str, names: Sequence[bytes], head: bytes) -> tuple[float, float]:
+    words, _ = split_head(head)
     if not words:
         return _NONE
     if kind in ("simple", "multiclass"):
