@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from operator import getitem
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -99,7 +100,7 @@ class Mdl(Transform[Options]):
         rows: list[list[bytes]] = [[] for _ in batch.lines]
         for each in self._inputs:
             for row, values in zip(rows, batch.numbers(each.namespace, each.reader).tolist()):
-                row += [texts[bisect_right(cuts, value)] for texts, cuts, value in zip(each.texts, each.cuts, values)]
+                row.extend(map(getitem, each.texts, map(bisect_right, each.cuts, values)))
         return rows
 
     def _rows_of_many(self, batch: Batch) -> list[list[bytes]]:
@@ -117,7 +118,7 @@ class Mdl(Transform[Options]):
     def fit(cls, options: Options, examples: Examples) -> Artifact:
         """Find the bins: labels are classes, importance counts as so many examples.
 
-        Raises TransformError where there is no class or more than fifty, or no number. Memory: at most some 300 MiB.
+        Raises TransformError where there is no class or more than fifty, or no number. Memory: some 300 MiB at most.
         """
         survey = Survey(options.input, options.features)
         for each in examples:

@@ -17,7 +17,7 @@ MOST_CLASSES = 50
 MOST_FEATURES = 1000
 # Pairs of a value and a class, 32 bytes each, that are kept of one feature, and of all.
 MOST_PAIRS = 1 << 17
-_ALL_PAIRS = 1 << 23
+_ALL_PAIRS = 1 << 22
 # Numbers that are collected before they are sorted in.
 _PENDING_CELLS = 1 << 21
 # Importance is taken in multiples of this, about a millionth: then sums are exact, whatever the order of examples.
