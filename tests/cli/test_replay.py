@@ -47,7 +47,12 @@ def replay(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 
 def figures(replay: Replay, *words: str, **options: str) -> dict[str, Any]:
     code, out, err = replay("--json", *words, **options)
-    assert (code, err) == (0, "")
+    assert code == 0
+    if "--learn" not in words:
+        assert (
+            err
+            == "vwserve replay: the model has no 'initial:' to start from and learns nothing; --learn lets it learn\n"
+        )
     return dict(json.loads(out))
 
 
@@ -171,6 +176,8 @@ def test_a_model_to_start_from_stands_in_the_arguments(replay: Replay, tmp_path:
     found = figures(replay, "--learn", more="initial: seed.vw\n")
     assert found["arguments"] == f"-i seed.vw {CLICKS}"
     assert figures(replay)["arguments"] == f"-t {CLICKS}"
+    code, _, err = replay(more="initial: seed.vw\n")
+    assert (code, err) == (0, "")
 
 
 def test_draws_the_curve(replay: Replay) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import vwserve
 from tests.end_to_end.conftest import Daemon, StartDaemon
+from tests.learner.reference import vw
 
 pytestmark = pytest.mark.e2e
 
@@ -53,6 +54,11 @@ transforms:
   - {kind: crosses, namespaces: [cs], features: [[n^A, n^B]]}
 """
 CLICKS = "vw: --loss_function logistic --link logistic -b 18 -l 0.3\n" + TRANSFORMS
+FITTED = """vw: --loss_function logistic --link logistic -b 18 -l 0.3
+transforms:
+  - {kind: mdl, input: n, output: m, artifact: m.mdl.json}
+  - {kind: crosses, namespaces: [mc]}
+"""
 ACTIONS = "vw: --cb_explore_adf -b 18 -q sx\n" + TRANSFORMS
 
 
@@ -122,6 +128,24 @@ def test_a_static_model(start_daemon: StartDaemon, folder: Path, elec2: tuple[by
     assert replayed(folder, data) == answers
     model = vwserve.load(folder / "models.d" / "m.yaml", folder / "plugins.d")
     assert model.learn(text.split(b"\n")) == answers.decode().splitlines()
+
+
+def test_a_fitted_model(start_daemon: StartDaemon, folder: Path, tmp_path: Path, elec2: tuple[bytes, Path]) -> None:
+    text, data = elec2
+    (folder / "plugins.d").mkdir()
+    (folder / "models.d").mkdir()
+    (folder / "models.d" / "m.yaml").write_text(FITTED)
+    command = ["fit", "models.d/m.yaml", "--data", str(data), "--rows", "10000"]
+    subprocess.run([sys.executable, "-m", "vwserve", *command], cwd=folder, check=True, capture_output=True)
+    answers = served(start_daemon({"m": FITTED}), text)
+    assert replayed(folder, data, "--learn", "--dump", "d.vw") == answers
+    model = vwserve.load(folder / "models.d" / "m.yaml")
+    assert model.learn(text.split(b"\n")) == answers.decode().splitlines()
+    dump = (folder / "d.vw").read_bytes()
+    assert dump.count(b" |m ") > 45_000
+    assert vw(model.arguments, dump, tmp_path) == b"".join(
+        [line for line in answers.splitlines(keepends=True) if not line.startswith(b"!error ")]
+    )
 
 
 def test_a_model_of_several_lines(start_daemon: StartDaemon, folder: Path) -> None:

@@ -75,3 +75,20 @@ def test_unknown_for_regressed_labels_until_a_negative_one_tells_their_scale() -
     progress = Progress("linear")
     progress.add([0.4, 0.6], [1.0, 1.0])
     assert progress.calibration is None
+
+
+@pytest.mark.parametrize("scale", ["probability", "log-odds", "linear"])
+def test_what_two_have_taken_may_be_joined(scale: str) -> None:
+    chance = random.Random(11)
+    labels = [chance.choice((-1.0, 1.0)) for _ in range(400)]
+    scores = [chance.random() for _ in labels]
+    whole, early, late = Progress(scale), Progress(scale), Progress(scale)
+    whole.add(scores, labels)
+    early.add(scores[:150], labels[:150])
+    late.add(scores[150:], labels[150:])
+    early.include(late)
+    assert early.auc == whole.auc
+    assert early.calibration == pytest.approx(whole.calibration)
+    late.add([0.5], [3.0])
+    early.include(late)
+    assert (early.auc, early.calibration) == (None, None)

@@ -26,6 +26,7 @@ HELP = "run a file of examples through a model and report how well it predicts"
 EXAMPLE = "vwserve replay conf/models.d/ctr.yaml --data examples.vw.gz --learn -p predictions.txt"
 
 _BUFFER_BYTES = 1 << 20
+_WEIGHTLESS = "the model has no 'initial:' to start from and learns nothing; --learn lets it learn"
 _HEADINGS = f"{'labelled':>12} {'loss so far':>12} {'loss':>12} {'AUC':>8} {'calibration':>12}"
 
 
@@ -67,9 +68,12 @@ def run(arguments: argparse.Namespace) -> int:
             print(_row(point))
 
     with ExitStack() as stack:
+        stack.callback(meter.clear)
         servable = stack.enter_context(_built(drop))
         write = stack.enter_context(_output(arguments.predictions, arguments.data))
         record = stack.enter_context(_output(arguments.dump, arguments.data))
+        if not drop.learn and drop.initial is None:
+            print(f"vwserve {NAME}: {_WEIGHTLESS}", file=sys.stderr)
         if prints:
             print(f"{drop.path}: model {drop.name}: {servable.summary}")
             print(f"vw {_vw_arguments(drop, servable)}", _HEADINGS, sep="\n")

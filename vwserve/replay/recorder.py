@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from vwserve.errors import RequestError
 from vwserve.model.servable import Servable
+from vwserve.wire.addressing import one_each
 from vwserve.wire.models import Reply
 
 _ERROR = b"!error "
@@ -72,15 +73,9 @@ class Recorder:
         """Write the lines of a chunk that were answered otherwise than by an error."""
         lines = chunk.split(b"\n")[:-1]
         if _ERROR in text:
-            lines = [line for line, answer in zip(lines, _answers(text, len(lines))) if not answer.startswith(_ERROR)]
+            lines = [line for line, answer in zip(lines, one_each(text, len(lines))) if not answer.startswith(_ERROR)]
         self._record_lines(lines)
 
     def _record_lines(self, lines: Sequence[bytes]) -> None:
         if lines:
             self._write(self._servable.text(lines))
-
-
-def _answers(text: bytes, count: int) -> Sequence[bytes]:
-    """The first line of each answer. VW ends some kinds of prediction with an empty line, but no error has one."""
-    answers = text.split(b"\n")[:-1]
-    return answers if len(answers) == count else list(filter(None, answers))
