@@ -146,10 +146,13 @@ class Mdl(Transform[Options]):
         """What was found: the classes, then each feature with its cuts."""
         classes = artifact["classes"]
         total = sum(each["weight"] for each in classes)
-        counts = ", ".join(f"{each['label']:g}: {each['weight']:g}" for each in classes)
+        counts = ", ".join(f"{each['label']:g}: {each['weight']:.9g}" for each in classes)
         bins = read_bins(artifact)
         most = artifact["options"]["most_bins"]
-        return [f"{total:g} examples of {len(classes)} classes ({counts})", *(_described(each, most) for each in bins)]
+        return [
+            f"{total:.9g} examples of {len(classes)} classes ({counts})",
+            *(_described(each, most) for each in bins),
+        ]
 
 
 class _Input:
