@@ -7,5 +7,6 @@ from vwserve.learner.bounds import Bounds
 from vwserve.learner.interactions import interaction_terms
 from vwserve.learner.learner import Learner, Reply
 from vwserve.learner.tally import Observer, Tally
+from vwserve.learner.together import predict_together
 
-__all__ = ["Bounds", "Learner", "Observer", "Reply", "Tally", "interaction_terms"]
+__all__ = ["Bounds", "Learner", "Observer", "Reply", "Tally", "interaction_terms", "predict_together"]

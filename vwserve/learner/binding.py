@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import struct
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
 from operator import itemgetter
@@ -57,10 +57,23 @@ Examples: TypeAlias = list[pylibvw.example]
 # What a simple label is where there is none: FLT_MAX (simple_label.h).
 NO_LABEL = struct.unpack("f", b"\xff\xff\x7f\x7f")[0]
 
+# Reductions that leave an example as it was parsed and have one weight a feature.
+_KEEPS_EXAMPLES = frozenset(
+    {"gd", "ftrl-Proximal-FTRL", "ftrl-Coin Betting", "ftrl-Pistol", "freegrad", "count_label", "classweight-scalar"}
+    | {"scorer-identity", "scorer-logistic", "scorer-glf1", "scorer-poisson", "binary"}
+)
+# Options by which the same line becomes another example (parser.cc, parse_example_text.cc).
+_READING = (
+    *("hash", "hash_seed", "chain_hash", "noconstant", "ignore", "ignore_linear", "keep", "redefine", "ngram", "skips"),
+    *("feature_limit", "affix", "spelling", "dictionary", "dictionary_path", "sort_features", "privacy_activation"),
+)
+
 _prediction = itemgetter(1)
 _learn = pylibvw.vw.learn
 _predict = pylibvw.vw.predict
 _finish = pylibvw.vw._finish_example
+_set_up = pylibvw.vw.setup_example
+_unset = pylibvw.vw.unsetup_example
 _scalar = pylibvw.example.get_simplelabel_prediction
 _label = pylibvw.example.get_simplelabel_label
 
@@ -117,6 +130,18 @@ class Workspace:
             and PLAIN_SCALAR_REDUCTIONS.issuperset(self._vw.get_enabled_learners())
         )
 
+    @property
+    def reading(self) -> Hashable | None:
+        """How lines are read, up to the interactions: equal for workspaces that can take over each other's examples.
+
+        That holds whatever their `-b`, if the one with the largest parses. None where a reduction changes examples.
+        """
+        if not (self.prints_plain_scalars and _KEEPS_EXAMPLES.issuperset(self._vw.get_enabled_learners())):
+            return None
+        options = self.options
+        values = ((name, str(options[name].value)) for name in _READING if name in options and options[name].supplied)
+        return (self._vw.get_stride(), *values)
+
     # -- a chunk of single-line examples --------------------------------------------------------------------------
 
     def parse(self, chunk: bytes) -> Examples:
@@ -145,6 +170,24 @@ class Workspace:
         vw = repeat(self._vw)
         steps = zip(map(_predict, vw, examples), map(_scalar, examples), map(_finish, vw, examples))
         scalars.extend(map(_prediction, steps))
+
+    def predict_together(self, others: Sequence[Workspace], examples: Examples) -> list[list[float]]:
+        """Predict unlabelled examples that this workspace has parsed, also by others of the same `reading`.
+
+        An example is set up for one workspace at a time: setting it up crosses no namespaces yet, but says by whose
+        interactions they will be. Only this workspace counts the examples.
+        """
+        deque(map(_predict, repeat(self._vw), examples), 0)
+        scalars = [list(map(_scalar, examples))]
+        deque(map(_unset, repeat(self._vw), examples), 0)
+        for other in others:
+            deque(map(_set_up, repeat(other._vw), examples), 0)
+            deque(map(_predict, repeat(other._vw), examples), 0)
+            scalars.append(list(map(_scalar, examples)))
+            deque(map(_unset, repeat(other._vw), examples), 0)
+        deque(map(_set_up, repeat(self._vw), examples), 0)
+        deque(map(_finish, repeat(self._vw), examples), 0)
+        return scalars
 
     @staticmethod
     def labels(examples: Examples) -> list[float]:

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import compress, groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -80,7 +80,8 @@ class Learner:
         self.scale = scale_of(options)
         self._label_kind = self._workspace.label_kind
         self.loss = loss_of(options, self._label_kind)
-        self._bits = bits_of(options)
+        self.bits = bits_of(options)
+        self.reading = self._workspace.reading
         try:
             self._classes = classes_of(options)
         except ArgumentsError as error:  # its own arguments are right: the file has them
@@ -98,7 +99,7 @@ class Learner:
     def summary(self) -> str:
         """What kind of labels it takes, whether its examples are several lines, how many weights it has."""
         lines = "several lines an example" if self.multiline else "one line an example"
-        return f"{self._label_kind} labels, {lines}, {1 << self._bits:,} weights"
+        return f"{self._label_kind} labels, {lines}, {1 << self.bits:,} weights"
 
     @property
     def sum_loss(self) -> float:
@@ -262,6 +263,28 @@ class Learner:
         if lines[done + 1 :]:
             texts.append(self._serve(b"".join(lines[done + 1 :]), _MIXED, learn))
         return b"".join(texts)
+
+    # -- several learners ----------------------------------------------------------------------------------------------
+
+    @property
+    def judging(self) -> Hashable:
+        """How unlabelled lines are judged: equal for learners that take the same ones."""
+        return (self._label_kind, self._caps, self._bounds, self._expansion)
+
+    def predict_with(self, others: Sequence[Learner], block: bytes) -> list[bytes] | None:
+        """Answer a block of ordinary examples by this learner, then by others of the same `reading`; see `together`.
+
+        None, having done nothing, where a line has a label.
+        """
+        tagged = self._grammar.shape(block) is not _UNLABELLED
+        if tagged and any(self._grammar.observed(block)):
+            return None
+        examples = self._workspace.parse(block)
+        tags = self._workspace.tags(examples) or _tags(block) if tagged else []
+        scalars = self._workspace.predict_together([other._workspace for other in others], examples)
+        for learner in (self, *others):
+            learner.tally.examples += len(examples)
+        return [_tagged(format_scalars(each), tags) for each in scalars]
 
     # -- multi-line examples ---------------------------------------------------------------------------------------
 
