@@ -462,7 +462,7 @@ class Learner:
         labels = list(filter(None, map(self._grammar.label_sizes, lines)))
         target, importance = (max(sizes, default=0.0) for sizes in zip(*labels)) if labels else (0.0, 0.0)
         before, self._headroom = self._headroom, self._headroom.after(target, importance)
-        if self._headroom.caps(self._bounds) != self._caps and self._headroom != before:
+        if self._headroom != before and self._headroom.caps(self._bounds) != self._caps:  # caps take long
             self.limit(self._bounds)
 
     def _size_fault(self, line: bytes) -> RequestError | None:
