@@ -2,7 +2,7 @@
 
 import io
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Thread
 
@@ -23,6 +23,9 @@ class Served:
 
     def get(self, name: str) -> Servable | None:
         return self._models.get(name)
+
+    def answer_all(self, names: Sequence[str], lines: Sequence[bytes]) -> None:
+        """Nothing here asks several."""
 
     def names(self) -> list[str]:
         return sorted(self._models)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import pytest
 
 from vwserve.model.servable import Servable
+from vwserve.model.together import answer_all
 from vwserve.wire import Model, Models, Session
 
 ARGUMENTS = {
@@ -34,6 +35,10 @@ class RealModels:
         if not name and len(self.servables) == 1:
             return next(iter(self.servables.values()))
         return self.servables.get(name)
+
+    def answer_all(self, names: Sequence[str], lines: Sequence[bytes]) -> Sequence[bytes] | None:
+        """The answers of several."""
+        return answer_all([self.servables[name] for name in names], lines)
 
     def names(self) -> Sequence[str]:
         """All names, in order."""
@@ -104,7 +109,7 @@ def weights() -> Callable[[Models], list[list[float]]]:
     def read(models: Models) -> list[list[float]]:
         servables = [models.get(name) for name in models.names()]
         return [
-            list(servable._learner._workspace.weights_digestible())
+            list(servable.learner._workspace.weights_digestible())
             for servable in servables
             if isinstance(servable, Servable)
         ]

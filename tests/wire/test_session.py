@@ -100,6 +100,7 @@ class Saves:
         self.saved: list[tuple[str, str]] = []
         self.get = inner.get
         self.names = inner.names
+        self.answer_all = inner.answer_all
 
     def save(self, name: str, export: str) -> None:
         """Take note."""

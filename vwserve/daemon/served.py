@@ -8,6 +8,7 @@ from twisted.logger import Logger
 
 from vwserve.errors import ModelError
 from vwserve.model.registry import Registry
+from vwserve.model.together import answer_all
 
 
 class ServedModels:
@@ -18,6 +19,11 @@ class ServedModels:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self.get = registry.get  # asked once a read: a call less
+
+    def answer_all(self, names: Sequence[str], lines: Sequence[bytes]) -> list[bytes] | None:
+        """The answers of several models to the same lines."""
+        servables = [servable for name in names if (servable := self._registry.get(name)) is not None]
+        return answer_all(servables, lines) if len(servables) == len(names) else None
 
     def names(self) -> Sequence[str]:
         """The names of all models, in order."""

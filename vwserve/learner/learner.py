@@ -268,8 +268,8 @@ class Learner:
 
     @property
     def judging(self) -> Hashable:
-        """How unlabelled lines are judged: equal for learners that take the same ones."""
-        return (self._label_kind, self._caps, self._bounds, self._expansion)
+        """How lines are judged: equal for learners that take the same ones."""
+        return (self._label_kind, self._classes, self._targets, self._caps, self._bounds, self._expansion)
 
     def predict_with(self, others: Sequence[Learner], block: bytes) -> list[bytes] | None:
         """Answer a block of ordinary examples by this learner, then by others of the same `reading`; see `together`.

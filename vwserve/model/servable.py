@@ -49,22 +49,22 @@ class Servable:
         self.version = version
         self._pipeline = pipeline or Pipeline()
         self.arguments = _with_contributed(arguments, self._pipeline.arguments)
-        self._learner = Learner(self.arguments, learn=learn, initial=initial, bounds=bounds)
-        self._examples: Learner | Transformed = self._learner
+        self.learner = Learner(self.arguments, learn=learn, initial=initial, bounds=bounds)
+        self._examples: Learner | Transformed = self.learner
         if self._pipeline.derives:
-            self._examples = Transformed(self._learner, self._pipeline)
-        self._progress = Progress(self._learner.scale)
-        self.multiline = self._learner.multiline
-        self.spaceless = self._learner.spaceless
-        self._tally = self._learner.tally
+            self._examples = Transformed(self.learner, self._pipeline)
+        self._progress = Progress(self.learner.scale)
+        self.multiline = self.learner.multiline
+        self.spaceless = self.learner.spaceless
+        self._tally = self.learner.tally
         self._tally.observe = self._progress.add
-        self.scale = self._learner.scale
-        self.loss = self._learner.loss
+        self.scale = self.learner.scale
+        self.loss = self.learner.loss
 
     @property
     def summary(self) -> str:
         """What kind of model it is, in a few words."""
-        return self._learner.summary + ("" if self._learner.learns else ", static")
+        return self.learner.summary + ("" if self.learner.learns else ", static")
 
     @property
     def remarks(self) -> Sequence[str]:
@@ -100,15 +100,15 @@ class Servable:
 
     def save(self, path: str | Path) -> None:
         """Write the model to `path`, where `vw -i` reads it; raises ModelError where that cannot be done."""
-        self._learner.save(Path(path))
+        self.learner.save(Path(path))
 
     def limit(self, bounds: Bounds) -> None:
         """Take from now on only examples within `bounds`."""
-        self._learner.limit(bounds)
+        self.learner.limit(bounds)
 
     def close(self) -> None:
         """Free what the model holds."""
-        self._learner.close()
+        self.learner.close()
 
     # -- offline ---------------------------------------------------------------------------------------------------
 
@@ -126,7 +126,7 @@ class Servable:
         """The totals as of now; all pairs up to now have been handed to observers."""
         tally = self._tally
         tally.flush()
-        return Totals(tally.examples, tally.labelled, tally.refused, tally.weight, self._learner.sum_loss)
+        return Totals(tally.examples, tally.labelled, tally.refused, tally.weight, self.learner.sum_loss)
 
     @property
     def examples(self) -> int:
@@ -140,7 +140,11 @@ class Servable:
 
     def text(self, lines: Sequence[bytes]) -> bytes:
         """The lines as VW reads them, with what the transforms add; each ended by a newline. Raises TransformError."""
-        return self._pipeline.text(Request(lines))
+        return self.derived(Request(lines))
+
+    def derived(self, request: Request) -> bytes:
+        """The lines of a request as VW reads them; several servables may share it. Raises TransformError."""
+        return self._pipeline.text(request)
 
     # -- the line protocol, see vwserve.wire.models.Model ------------------------------------------------------------
 
@@ -152,19 +156,13 @@ class Servable:
         """Answer a chunk of single-line examples in VW's form, by one error line each that is none."""
         return self._examples.answer(chunk)
 
-    def answer_each(self, lines: Sequence[bytes], shared: object = None) -> Sequence[Reply]:
-        """Answer single-line examples one by one; `shared` is what `share` gave for these lines, if several ask."""
-        if isinstance(self._examples, Transformed) and isinstance(shared, Request):
-            return self._examples.answer_each(lines, shared=shared)
+    def answer_each(self, lines: Sequence[bytes]) -> Sequence[Reply]:
+        """Answer single-line examples one by one."""
         return self._examples.answer_each(lines)
 
     def answer_groups(self, groups: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
         """Answer multi-line examples, each in VW's form (several lines) or by one error line."""
         return self._examples.answer_groups(groups)
-
-    def takes(self, chunk: bytes) -> bool:
-        """Whether every line of a chunk is an ordinary single-line example; where not, `fault` tells of each line."""
-        return self._examples.takes(chunk)
 
     def fault(self, line: bytes) -> RequestError | None:
         """Say why a line is no single-line example of this model."""
@@ -180,13 +178,13 @@ class Servable:
         return {
             "model": self.name,
             "state": "ok",
-            "learn": self._learner.learns,
+            "learn": self.learner.learns,
             "multiline": self.multiline,
             "examples": self._tally.examples,
             "learned": self._tally.learned,
             "errors": self._tally.refused,
             "shed": 0,
-            "loss": self._learner.sum_loss / self._tally.weight if self._tally.weight else None,
+            "loss": self.learner.sum_loss / self._tally.weight if self._tally.weight else None,
             "auc": self._progress.auc,
             "calibration": self._progress.calibration,
             "load_factor": 1.0,

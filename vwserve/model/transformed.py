@@ -16,10 +16,7 @@ from vwserve.transforms.pipeline import Pipeline, Request
 
 
 class Transformed:
-    """What `Learner` is to a servable, with lines that `pipeline` adds to first.
-
-    `shared` is what several models are asked with at once: a request for the very lines of the call, or None.
-    """
+    """What `Learner` is to a servable, with lines that `pipeline` adds to first."""
 
     def __init__(self, learner: Learner, pipeline: Pipeline) -> None:
         self._learner = learner
@@ -39,10 +36,10 @@ class Transformed:
         except TransformError:
             return b"".join([self._answer_line(line, learn) for line in _lines(block)])
 
-    def answer_each(self, lines: Sequence[bytes], learn: bool = True, shared: Request | None = None) -> list[Reply]:
+    def answer_each(self, lines: Sequence[bytes], learn: bool = True) -> list[Reply]:
         """See Learner."""
         try:
-            return self._learner.answer_each(_lines(self._derived(lines, shared)), learn)
+            return self._learner.answer_each(_lines(self._derived(lines)), learn)
         except TransformError:
             return [self._answer_each_line(line, learn) for line in lines]
 
@@ -55,13 +52,6 @@ class Transformed:
             except TransformError as error:
                 texts.append(self._learner.refuse(_internal(error)))
         return texts
-
-    def takes(self, block: bytes) -> bool:
-        """See Learner."""
-        try:
-            return self._learner.takes(self._derived(_lines(block)))
-        except TransformError:
-            return False
 
     def fault(self, line: bytes) -> RequestError | None:
         """See Learner."""
@@ -77,8 +67,8 @@ class Transformed:
         except TransformError as error:
             return _internal(error)
 
-    def _derived(self, lines: Sequence[bytes], shared: Request | None = None) -> bytes:
-        return self._pipeline.text(shared or Request(lines))
+    def _derived(self, lines: Sequence[bytes]) -> bytes:
+        return self._pipeline.text(Request(lines))
 
     def _answer_line(self, line: bytes, learn: bool) -> bytes:
         try:

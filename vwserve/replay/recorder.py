@@ -38,9 +38,9 @@ class Recorder:
         self._record(chunk, text)
         return text
 
-    def answer_each(self, lines: Sequence[bytes], shared: object = None) -> Sequence[Reply]:
+    def answer_each(self, lines: Sequence[bytes]) -> Sequence[Reply]:
         """See Model."""
-        replies = self._servable.answer_each(lines, shared)
+        replies = self._servable.answer_each(lines)
         self._record_lines([line for line, reply in zip(lines, replies) if not reply.refused])
         return replies
 
@@ -52,10 +52,6 @@ class Recorder:
                 self._record_lines(group)
                 self._write(b"\n")
         return texts
-
-    def takes(self, chunk: bytes) -> bool:
-        """See Model."""
-        return self._servable.takes(chunk)
 
     def fault(self, line: bytes) -> RequestError | None:
         """See Model."""

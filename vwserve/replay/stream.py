@@ -48,10 +48,13 @@ def replay(
     done, before = Replayed(), servable.totals().examples
 
     def answer() -> None:
-        for text in session.answers():
-            write(text)
-            if _ERROR in text:
-                done.errors += text.startswith(_ERROR) + text.count(b"\n" + _ERROR)
+        pending = True
+        while pending:  # the answers end after a save, in a daemon to give others their turn
+            for text in session.answers():
+                write(text)
+                if _ERROR in text:
+                    done.errors += text.startswith(_ERROR) + text.count(b"\n" + _ERROR)
+            pending = not session.idle
         curve.settle()
 
     for chunk in chunks:
@@ -90,6 +93,10 @@ class _TheOnly:
     def get(self, name: str) -> Model | None:
         """The model, by its name or as the only one."""
         return self._model if name in ("", self._name) else None
+
+    def answer_all(self, names: Sequence[str], lines: Sequence[bytes]) -> Sequence[bytes] | None:
+        """There are no several models."""
+        return None
 
     def names(self) -> Sequence[str]:
         """Its name."""

@@ -41,7 +41,7 @@ class Addressing:
             return error_line(error) * len(lines)
         if len(models) == 1:
             return b"".join([_tagged(reply.text, reply) for reply in models[0].answer_each(lines)])
-        if (predictions := _ordinary(models, lines)) is not None:
+        if (predictions := self._ordinary(names, models, lines)) is not None:
             return b"".join(map(_row, zip(*predictions)))
         errors = [_first_fault(names, [model.fault(line) for model in models]) for line in lines]
         good = [line for line, error in zip(lines, errors) if error is None]
@@ -87,7 +87,7 @@ class Addressing:
         except RequestError as error:
             return error_line(error)
         lines = [line + b" " + batch.shared for line in candidates] if batch.shared else candidates
-        answers = _ordinary(models, lines)
+        answers = self._ordinary(names, models, lines)
         if answers is not None:
             predictions = [list(map(_untagged, texts)) for texts in answers]
         else:
@@ -100,6 +100,21 @@ class Addressing:
         text = b"\t".join(map(b" ".join, predictions))
         return (b"%s %s" % (text, batch.tag) if batch.tag else text) + b"\n"
 
+    def _ordinary(self, names: Names, models: Sequence[Model], lines: Sequence[bytes]) -> list[list[bytes]] | None:
+        """Each model's answers, tags included, to examples that are ordinary for all.
+
+        None, having done nothing, where one is not. It costs a fraction of what asking each model about each line does.
+        """
+        if not lines or not all([model.spaceless for model in models]):
+            return None
+        texts: Sequence[bytes] | None
+        if len(models) == 1 and len(lines) <= CHUNK_LINES:
+            text = models[0].answer_ordinary(b"\n".join([*lines, b""]))
+            texts = None if text is None else [text]
+        else:
+            texts = self._models.answer_all(names, lines)
+        return None if texts is None else [one_each(text, len(lines)) for text in texts]
+
     def _found(self, names: Names) -> list[Model]:
         models = []
         for name in names:
@@ -108,22 +123,6 @@ class Addressing:
                 raise unknown_model(name)
             models.append(model)
         return models
-
-
-def _ordinary(models: Sequence[Model], lines: Sequence[bytes]) -> list[list[bytes]] | None:
-    """Each model's answers to examples that are ordinary for all, tags included; None, having done nothing, for others.
-
-    It costs a fraction of what it does to ask each model about each line.
-    """
-    if not lines or not all([model.spaceless for model in models]):
-        return None
-    block = b"\n".join([*lines, b""])
-    if len(models) == 1 and len(lines) <= CHUNK_LINES:
-        text = models[0].answer_ordinary(block)
-        texts = [] if text is None else [text]
-    else:
-        texts = [model.answer(block) for model in models] if all([model.takes(block) for model in models]) else []
-    return [one_each(text, len(lines)) for text in texts] or None
 
 
 def one_each(text: bytes, count: int) -> list[bytes]:

@@ -50,9 +50,6 @@ class Model(Protocol):
     def answer_groups(self, groups: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
         """Answer multi-line examples, each in VW's form (several lines) or by one error line."""
 
-    def takes(self, chunk: bytes) -> bool:
-        """Whether every line of a chunk is an ordinary single-line example; where not, `fault` tells of each line."""
-
     def fault(self, line: bytes) -> RequestError | None:
         """Say why a line is no single-line example of this model."""
 
@@ -68,6 +65,12 @@ class Models(Protocol):
 
     def get(self, name: str) -> Model | None:
         """The model of this name; of the empty name, the only model while there is just one."""
+
+    def answer_all(self, names: Sequence[str], lines: Sequence[bytes]) -> Sequence[bytes] | None:
+        """The answers of several models to single-line examples, each in VW's form.
+
+        None, having done nothing, where a line is no ordinary example for one of them.
+        """
 
     def names(self) -> Sequence[str]:
         """The names of all models, in order."""
