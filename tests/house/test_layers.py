@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # A layer may import those before it. Names in one row are peers and may not import each other.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
+    frozenset({"lines"}),
     frozenset({"configuration"}),
     frozenset({"learner"}),
     frozenset({"transforms"}),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.learner import lines
 from vwserve.learner import Bounds, Learner
 from vwserve.learner.binding import Workspace
-from vwserve.learner.expansion import Expansion, grams_per_feature
+from vwserve.learner.expansion import Expansion, Term, grams_per_feature
 from vwserve.learner.grammar import feature_sizes
 from vwserve.learner.options import expansion_of
 
@@ -95,7 +95,7 @@ def test_grams_are_never_more_than_counted(length: int, skips: int, features: in
 
 @given(st.integers(0, 1000), st.integers(1, 4), st.integers(1, 10**6))
 def test_no_example_of_safe_size_passes_the_limit(features: int, order: int, limit: int) -> None:
-    expansion = Expansion((tuple("f" * order),))
+    expansion = Expansion((Term(tuple("f" * order)),))
     safe = expansion.safe_features(limit)
     assert expansion.at_most(safe) <= limit < expansion.at_most(safe + 1)
     if features <= safe:
@@ -103,7 +103,7 @@ def test_no_example_of_safe_size_passes_the_limit(features: int, order: int, lim
 
 
 def test_lines_of_any_shape_are_counted() -> None:
-    expansion = Expansion((("f", "f"),))
+    expansion = Expansion((Term(("f", "f")),))
     assert expansion.size(b"|") == 0
     assert expansion.size(b"| a") == 1
     assert expansion.size(b"1 'tag |f") == 0
@@ -155,6 +155,7 @@ def test_lines_of_a_multi_line_example_are_counted_with_what_they_share() -> Non
         ("-q ff", b"|f:2 a:3 |g c:40", 2, 40.0),
         ("-q ff", b"|f:2 a:5 |g c:40", 2, 100.0),
         ("--cubic fgf", b"|f a:3 |g c:0.5", 3, 4.5),
+        ("-q fg", b"|f\ta:1e3 b:-2e3 -3:-4 |g x:y c:--9", 2, 2000.0),
         ("-q ::", b"|f a:3 |g c:40", 2, 1600.0),
         ("-q f:", b"|f a:3 |g c:40", 2, 120.0),
         ("--interactions fgh -q fg", b"|f a:3 |g c:4 |hat d:2", 3, 24.0),

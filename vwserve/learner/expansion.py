@@ -11,15 +11,26 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 ANY_NAMESPACE = ":"  # VW's wildcard: every namespace of the example
 
 
+class Term(NamedTuple):
+    """An interaction: a sequence of namespace letters, ':' standing for any, crossed `times` times."""
+
+    letters: tuple[str, ...]
+    times: int = 1
+
+
+Counts = Counter[str]  # features in each namespace, told apart by first letters
+
+
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """The interactions of a model: each term a sequence of namespace letters, ':' standing for any."""
+    """The interactions of a model."""
 
-    terms: tuple[tuple[str, ...], ...]
+    terms: tuple[Term, ...]
     permutations: bool = False
     grams: int = 1  # features per feature that --ngram and --skips make at most, itself included
     derived: int = 0  # features per feature that --affix and --spelling add, in namespaces of their own
@@ -27,24 +38,30 @@ class Expansion:
     def at_most(self, features: int) -> int:
         """No example with this many features has more after expansion."""
         single = features * self.grams
-        return single + features * self.derived + sum(self._most(single, term) for term in self.terms)
+        return (
+            single + features * self.derived + sum(self._most(single, term.letters) * term.times for term in self.terms)
+        )
 
-    def safe_features(self, limit: int) -> int:
-        """The most features for which no split over namespaces can pass `limit`."""
+    def safe_features(self, limit: int, repeated: bool = False) -> int:
+        """The most features for which no split over namespaces can pass `limit`, even `repeated` once for each."""
         low, high = 0, limit
         while low < high:
             middle = (low + high + 1) // 2
-            low, high = (middle, high) if self.at_most(middle) <= limit else (low, middle - 1)
+            size = self.at_most(middle) * (middle if repeated else 1)
+            low, high = (middle, high) if size <= limit else (low, middle - 1)
         return low
 
     def size(self, line: bytes) -> int:
         """The features of an example line after expansion; never less than VW makes."""
-        counts = self._counts(line)
+        return self.size_of(self.counts(line))
+
+    def size_of(self, counts: Counts) -> int:
+        """The features of an example with so many in each namespace, after expansion."""
         total = sum(counts.values())
         size = total + total * self.derived
         for term in self.terms:
-            product = 1
-            for namespace, times in Counter(term).items():
+            product = term.times
+            for namespace, times in Counter(term.letters).items():
                 product *= self._chosen(total if namespace == ANY_NAMESPACE else counts[namespace], times)
             size += product
         return size
@@ -52,19 +69,20 @@ class Expansion:
     @property
     def degree(self) -> int:
         """How many features are multiplied in the longest term."""
-        return max(map(len, self.terms), default=1)
+        return max([len(term.letters) for term in self.terms], default=1)
 
     def largest(self, sizes: Mapping[str, float]) -> float:
         """The largest value of a feature after interactions, given the largest in each namespace."""
         overall = max(sizes.values(), default=0.0)
         products = [
-            math.prod([overall if letter == ANY_NAMESPACE else sizes.get(letter, 0.0) for letter in term])
+            math.prod([overall if letter == ANY_NAMESPACE else sizes.get(letter, 0.0) for letter in term.letters])
             for term in self.terms
         ]
         return max([overall, *products])
 
-    def _counts(self, line: bytes) -> Counter[str]:
-        counts: Counter[str] = Counter()
+    def counts(self, line: bytes) -> Counts:
+        """The features in each namespace of an example line, --ngram's grams included."""
+        counts: Counts = Counter()
         for namespace in line.split(b"|")[1:]:
             words = namespace.split()
             anonymous = not namespace or namespace[:1] in (b" ", b"\t")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 from vwserve.learner.arguments import check_named_labels
 from vwserve.learner.binding import Option
-from vwserve.learner.expansion import ANY_NAMESPACE, Expansion, grams_per_feature
+from vwserve.learner.expansion import ANY_NAMESPACE, Expansion, Term, grams_per_feature
 from vwserve.learner.headroom import (
     COIN_SMALLEST,
     FREEGRAD_GRADIENT,
@@ -116,27 +118,29 @@ def headroom_of(options: Mapping[str, Option], label_kind: str, degree: int) -> 
 
 def expansion_of(options: Mapping[str, Option]) -> Expansion:
     """The interactions that a model under these options makes of each example."""
-    letters = [_letters(term) for option in ("quadratic", "cubic", "interactions") for term in _list(options, option)]
+    terms = Counter(
+        [_letters(term) for option in ("quadratic", "cubic", "interactions") for term in _list(options, option)]
+    )
     # Full names join by bars; each letter here stands for the namespaces of that first letter, which is never fewer.
-    letters += [
+    terms.update(
         "".join(name[:1] for name in str(term).split("|"))
         for term in _list(options, "experimental_full_name_interactions")
-    ]
+    )
     # Low-rank interactions are `abK`: K features for each pair, of any two of the letters in --lrqfa.
     for term in _list(options, "lrq"):
-        letters += [_letters(term)[:2]] * _size(term)
+        terms[_letters(term)[:2]] += _size(term)
     if low_rank := _supplied(options, "lrqfa"):
         names = _letters(low_rank).rstrip("0123456789")
-        letters += [left + right for left in names for right in names if left != right] * _size(low_rank)
+        for left, right in permutations(names, 2):
+            terms[left + right] += _size(low_rank)
     if _supplied(options, "redefine"):  # a namespace may count as any other
-        letters = [ANY_NAMESPACE * len(term) for term in letters]
+        terms = sum((Counter({ANY_NAMESPACE * len(term): times}) for term, times in terms.items()), Counter())
     if _supplied(options, "ccb_explore_adf") or _supplied(options, "slates"):
         # Every interaction once more with the number of the slot, and that number with every feature.
-        letters += [*letters, ANY_NAMESPACE]
+        terms = terms + terms + Counter([ANY_NAMESPACE])
     affixes = str(_supplied(options, "affix") or "")
-    terms = list(map(tuple, letters))
     return Expansion(
-        tuple(terms),
+        tuple(Term(tuple(term), times) for term, times in terms.items()),
         permutations=bool(_supplied(options, "permutations") or _supplied(options, "leave_duplicate_interactions")),
         grams=grams_per_feature(
             list(map(_size, _list(options, "ngram"))), max(map(_size, _list(options, "skips")), default=0)
