@@ -6,12 +6,13 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.learner import lines
 from vwserve.learner.bounds import Bounds
-from vwserve.learner.grammar import Grammar, Shape, split_head, tag_of
+from vwserve.learner.grammar import Grammar, Shape, feature_sizes, split_head, tag_of
+from vwserve.learner.headroom import Caps
 from vwserve.learner.labels import Classes, Targets, label_form
 
 BOUNDS = Bounds()
@@ -248,3 +249,30 @@ def test_a_long_line_is_judged_in_time_that_grows_with_its_length() -> None:
     # An expression that tries again from every character would not return.
     for piece in (b"a:b", b" a:", b"|", b"1 ", b"'", b"a:1", b" :1"):
         assert SIMPLE.shape(piece * 100_000 + b"\x01\n") is None
+
+
+_CAPPED = Grammar(label_form("simple", Classes(), BOUNDS, False), BOUNDS.magnitude, Caps(value=1e4, weight=10.0))
+_FORMS = st.sampled_from(["{:.0f}", "{:.3f}", "{:e}", "{:+.2e}", "{:.6g}", "{:+.1f}"])
+
+
+def written(low: float, high: float) -> st.SearchStrategy[bytes]:
+    """Numbers in one of the forms that they may have."""
+    return st.tuples(_FORMS, st.floats(low, high)).map(lambda pair: pair[0].format(pair[1]).encode())
+
+
+@given(
+    weight=st.none() | written(0, 100),
+    values=st.lists(
+        st.one_of(
+            written(-1e12, 1e12),
+            written(-1e5, 1e5),
+            st.sampled_from([b"1e4", b"9999", b"9999.9", b"1e-9", b"word", b"+10000"]),
+        )
+    ),
+)
+def test_a_glance_never_takes_a_large_value_for_a_small_one(weight: bytes | None, values: list[bytes]) -> None:
+    line = b"1 |f" + (b":" + weight if weight is not None else b"") + b"".join([b" a:" + value for value in values])
+    assume(_CAPPED.fault(line) is None)
+    if _CAPPED.surely_small(line):
+        assert max(feature_sizes(line).values()) <= 1e4
+    assert _CAPPED.shape(line + b"\n") is None or max(feature_sizes(line).values()) <= 1e5

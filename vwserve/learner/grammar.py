@@ -21,7 +21,8 @@ import re2
 
 from vwserve.learner.headroom import Caps
 from vwserve.learner.labels import LabelForm
-from vwserve.learner.numbers import number_fault, ordinary_number, show, value_fault
+from vwserve.learner.numbers import number_fault, ordinary_number, value_fault
+from vwserve.lines import BYTE_ORDER_MARK, shown, split_head
 
 
 class Shape(Enum):
@@ -40,6 +41,8 @@ _TAG = rb"[^\x00-\x20\x7f|]*"
 _BARE_TAG = rb"[^\x00-\x20\x7f|'@!\xef]" + _TAG
 # A value that VW's number parser leaves alone, judged by its first byte: `city:berlin`.
 _WORD = rb":[^\x00-\x20\x7f|:0-9.+\-eEiInN][^\x00-\x20\x7f|]*"
+# Of an example, whose values are numbers if they begin like one.
+_VALUE = re.compile(rb"[ \t][^ \t:]*:([+-]?\.?[0-9][^ \t]*)")
 _STRAY_BYTE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -62,6 +65,9 @@ class Grammar:
             forms = {Shape.UNLABELLED: features, Shape.LABELLED: labelled, **forms}
         self._shapes = tuple(forms)
         self._automaton = _automaton(forms.values())
+        # A value with more digits than any within the caps, one with an exponent that is not negative, or a weight.
+        digits = math.floor(math.log10(max(caps.value, 1.0))) + 1
+        self._maybe_large = re.compile(rb":[+-]?(?:[0-9]{%d}|[0-9.]+[eE][+]?[0-9])|\|[^ \t|:]+:" % digits)
         # What stands right before the bar is a tag, so a label has a space after it.
         self._observed = re.compile(rb" *(?:" + form.observed + rb") ")
 
@@ -80,7 +86,9 @@ class Grammar:
             return f"byte 0x{stray[0][0]:02x} at column {stray.start() + 1}; a line is printable text"
         head, bar, body = line.partition(b"|")
         if not bar:
-            return f"{show(line)} has no '|' before its features"
+            return f"{shown(line)} has no '|' before its features"
+        if line.startswith(BYTE_ORDER_MARK):
+            return "a second byte order mark opens the line; VW takes one off"
         if b"\t" in head:
             return "a tab before the first '|': VW would drop all that stands before it"
         words, _ = split_head(head)
@@ -98,19 +106,23 @@ class Grammar:
         if colon and not name:
             return f"namespace '|{head.decode('utf-8', 'replace')}' has no name"
         if colon and (fault := number_fault(weight, *self._range)):
-            return f"weight of namespace {show(name)}: {fault}"
+            return f"weight of namespace {shown(name)}: {fault}"
         for feature in features:
             name, colon, value = feature.partition(b":")
             if colon and (fault := value_fault(value, *self._range)):
-                return f"feature {show(name)}: value {fault}"
+                return f"feature {shown(name)}: value {fault}"
         if barred and features and (value := features[-1].partition(b":")[2]) and number_fault(value, *self._range):
-            return f"feature {show(features[-1])}: a '|' right after a word is part of the word; put a space between"
+            return f"feature {shown(features[-1])}: a '|' right after a word is part of the word; put a space between"
         return None
 
     def label_sizes(self, line: bytes) -> tuple[float, float] | None:
         """The largest label or cost and the largest importance in a line that is an example; None without a label."""
         words, _ = split_head(line.partition(b"|")[0])
         return self._form.sizes(words) if words else None
+
+    def surely_small(self, line: bytes) -> bool:
+        """Whether a glance tells that no value in a line, times its namespace's weight, is beyond the caps."""
+        return self._maybe_large.search(line, line.find(b"|")) is None
 
 
 def feature_sizes(line: bytes) -> dict[str, float]:
@@ -120,30 +132,14 @@ def feature_sizes(line: bytes) -> dict[str, float]:
     """
     sizes: dict[str, float] = {}
     for namespace in line.split(b"|")[1:]:
-        head, *features = namespace.replace(b"\t", b" ").split(b" ")
-        name, _, weight = head.partition(b":")
+        words, name = namespace.split(), b""
+        if words and not namespace.startswith((b" ", b"\t")):
+            name, _, weight = words.pop(0).partition(b":")
+        values = list(map(float, _VALUE.findall(namespace)))
+        largest = max(max(values, default=0.0), -min(values, default=0.0), float(len(values) < len(words)))
         letter = chr(name[0]) if name else " "
-        largest = max(map(_size, filter(None, features)), default=0.0) * abs(float(weight or 1.0))
-        sizes[letter] = max(largest, sizes.get(letter, 0.0))
+        sizes[letter] = max(largest * abs(float((name and weight) or 1.0)), sizes.get(letter, 0.0))
     return sizes
-
-
-def _size(feature: bytes) -> float:
-    value = feature.partition(b":")[2]
-    return abs(float(value)) if value and number_fault(value, math.inf) is None else 1.0
-
-
-def split_head(head: bytes) -> tuple[list[bytes], bytes]:
-    """The label's words and the tag of what stands before the first `|` (`substring_to_example`)."""
-    words = head.split()
-    if not words or not (words[-1].startswith(b"'") or not head.endswith(b" ")):
-        return words, b""
-    return words[:-1], words[-1].removeprefix(b"'")
-
-
-def tag_of(line: bytes) -> bytes:
-    """The tag of an example line, empty where it has none."""
-    return split_head(line.partition(b"|")[0])[1]
 
 
 def _features(caps: Caps) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 
 _KEPT_BYTES = 1 << 20
 
@@ -16,6 +17,7 @@ class PredictionSink:
 
     def __init__(self) -> None:
         self._descriptor = os.memfd_create("vwserve-predictions", os.MFD_CLOEXEC)
+        self._forget = weakref.finalize(self, os.close, self._descriptor)  # also where nobody closes it
         self._offset = 0
         self._truncated_at = 0
 
@@ -38,4 +40,4 @@ class PredictionSink:
 
     def close(self) -> None:
         """Give the memory back."""
-        os.close(self._descriptor)
+        self._forget()
