@@ -53,8 +53,8 @@ class Crosses(Transform[Options]):
         for listed, what in ((options.namespaces, "namespaces"), (options.features, "features")):
             if len(set(listed)) != len(listed):
                 raise TransformError(f"{what}: the same cross stands there twice")
-        self._crosses = [[_split(name) for name in cross] for cross in options.features]
-        self._reads = tuple(dict.fromkeys(namespace for cross in self._crosses for namespace, _ in cross))
+        self._crosses = [[_Feature(name) for name in cross] for cross in options.features]
+        self._reads = tuple(dict.fromkeys(each.namespace for cross in self._crosses for each in cross))
 
     @property
     def reads(self) -> Sequence[str]:
@@ -75,38 +75,54 @@ class Crosses(Transform[Options]):
         """The crossed single features of each line."""
         if not self._crosses:
             return {}
-        sections = {namespace: list(map(_values, batch.features(namespace))) for namespace in self._reads}
-        texts = []
-        for row in range(len(batch)):
-            found = (
-                _crossed([(name, sections[space][row].get(name)) for space, name in cross]) for cross in self._crosses
-            )
-            texts.append(b" ".join(filter(None, found)))
-        return {self.options.output: texts}
+        sections = {namespace: list(map(_padded, batch.features(namespace))) for namespace in self._reads}
+        crossed = [
+            [
+                b"" if None in values else _crossed(cross, values)
+                for values in zip(*(map(each.value, sections[each.namespace]) for each in cross))
+            ]
+            for cross in self._crosses
+        ]
+        if len(crossed) == 1:
+            return {self.options.output: crossed[0]}
+        return {self.options.output: [b" ".join(filter(None, row)) for row in zip(*crossed)]}
 
 
-def _split(feature: str) -> tuple[str, bytes]:
-    namespace, _, name = feature.partition("^")
-    return namespace, name.encode()
+class _Feature:
+    """A single feature, `namespace^name`, and how it is found: to take every line's features apart would cost more."""
+
+    def __init__(self, feature: str) -> None:
+        self.namespace, _, name = feature.partition("^")
+        self.name = name.encode()
+        self._valued = b" %s:" % self.name
+        self._bare = b" %s " % self.name
+
+    def value(self, section: bytes) -> bytes | None:
+        """Its value in a padded section: empty where it stands without one, None where it does not stand.
+
+        Of one that stands there twice the last counts.
+        """
+        valued, bare = section.rfind(self._valued), section.rfind(self._bare)
+        if valued <= bare:
+            return None if bare < 0 else b""
+        start = valued + len(self._valued)
+        return section[start : section.index(b" ", start)]
 
 
-def _values(section: bytes) -> dict[bytes, bytes]:
-    """The value of each feature of a section, empty for one without; of one that stands there twice the last counts."""
-    pairs = (feature.partition(b":") for feature in section.split())
-    return {name: value for name, _, value in pairs}
+def _padded(section: bytes) -> bytes:
+    """A section with a space before and after each feature."""
+    return b" %s " % section.replace(b"\t", b" ")
 
 
-def _crossed(parts: Sequence[tuple[bytes, bytes | None]]) -> bytes:
-    """One feature of several, empty where one of them is missing."""
+def _crossed(features: Sequence[_Feature], values: Sequence[bytes]) -> bytes:
+    """One feature of several."""
     names, product = [], 1.0
-    for name, value in parts:
-        if value is None:
-            return b""
+    for feature, value in zip(features, values):
         number = _number(value)
         if number is None:
-            names.append(b"%s=%s" % (name, value))
+            names.append(b"%s=%s" % (feature.name, value))
         else:
-            names.append(name)
+            names.append(feature.name)
             product *= number
     name = b"^".join(names)
     # Nine digits tell any two numbers of single precision apart, which is what VW reads; more take it longer to judge.

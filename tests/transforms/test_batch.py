@@ -56,6 +56,8 @@ def test_adding_changes_no_other_batch() -> None:
 
 def test_nothing_is_added_to_what_is_no_example() -> None:
     assert Batch([b"5", b"5 |"]).with_added([{"k": [b"x", b"y"]}]).text() == b"5\n5 | |k y\n"
+    assert Batch([b"5 |"]).with_added([{"k": [b"x"]}, {"m": [b""]}]).text() == b"5 | |k x\n"
+    assert Batch([]).with_added([{"k": []}]).text() == b""
 
 
 def test_a_namespace_is_read_once_for_all_that_ask() -> None:
@@ -81,6 +83,12 @@ def test_numbers_are_not_to_be_written_to() -> None:
         (b"a:inf b:-1e999", [np.nan, np.nan]),
         (b"a: 5 b:1", [np.nan, 1.0]),
         (b"c:7", [np.nan, np.nan]),
+        (b"a:+1 b:.5", [1.0, 0.5]),
+        (b"a:007 b:-0", [7.0, -0.0]),
+        (b"a:true b:null", [np.nan, np.nan]),
+        (b"a:1,2 b:1e", [np.nan, np.nan]),
+        (b'a:"1" b:[2]', [np.nan, np.nan]),
+        (b"a:%s b:1" % (b"9" * 400), [np.nan, 1.0]),
     ],
 )
 def test_reads_numbers(section: bytes, row: list[float]) -> None:

@@ -37,6 +37,11 @@ def load(folder: Path, text: str) -> Servable:
         (b"|u age:33 city:berlin |a pos:2", b"age^city=berlin^pos:66"),
         (b"|u age:1e-300 |a ad:1e-300", b"age^ad:0"),
         (b"|u age:2 age:3 |a ad:5", b"age^ad:15"),
+        (b"|u age:2 age |a ad:5", b"age^ad:5"),
+        (b"|u age age:2 |a ad:5", b"age^ad:10"),
+        (b"|u average:7 age:2\tage2:9 |a bad:3 ad:5", b"age^ad:10"),
+        (b"|u age2:9 average |a ad:5", b""),
+        (b"|u age:2: |a ad:5", b"age=2:^ad:5"),
         (b"|k age:33 |a ad:2", b""),
     ],
 )
