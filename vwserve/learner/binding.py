@@ -25,10 +25,6 @@ from vwserve.errors import ArgumentsError
 if TYPE_CHECKING:
     from vwserve.learner.sink import PredictionSink
 
-# VW keeps parsed examples in a pool; past a few hundred a chunk they fall out of the processor's caches and cost
-# several times more a line.
-CHUNK_LINES = 250
-
 # Parsers of labels, by the number that `_get_label_type` gives (pylibvw.cc).
 LABEL_KINDS = {
     pylibvw.vw.lSimple: "simple",
@@ -40,8 +36,9 @@ LABEL_KINDS = {
     pylibvw.vw.lContinuous: "continuous",
     pylibvw.vw.lMultilabel: "multilabel",
 }
-# Kinds of prediction whose text has no space in it, so that a batch may list them on one line.
-SPACELESS_PREDICTIONS = frozenset({pylibvw.vw.pSCALAR, pylibvw.vw.pMULTICLASS, pylibvw.vw.pMULTILABELS})
+# Kinds of prediction that are always one word, so that a batch may list them on one line. A list of labels is not: it
+# may be empty.
+SPACELESS_PREDICTIONS = frozenset({pylibvw.vw.pSCALAR, pylibvw.vw.pMULTICLASS})
 # Reductions that print more than the prediction.
 _WORDY_REDUCTIONS = frozenset({"bootstrap", "confidence"})
 # Reductions through which a scalar prediction is printed as a plain number (`print_result_by_ref`, global_data.cc).
@@ -145,7 +142,7 @@ class Workspace:
     # -- a chunk of single-line examples --------------------------------------------------------------------------
 
     def parse(self, chunk: bytes) -> Examples:
-        """Parse a chunk of at most CHUNK_LINES lines; every example must be taken by one of the methods below."""
+        """Parse a chunk; every example must be taken by one of the methods below."""
         return self._vw._parse(chunk)
 
     def learn(self, examples: Examples, scalars: list[float]) -> None:
@@ -248,7 +245,3 @@ class Workspace:
             for _, records in sections
             for record in records
         }
-
-    def weights_digestible(self) -> Iterator[float]:
-        """Every weight of the model in order, for comparisons in tests."""
-        return map(self._vw.get_weight, range(self._vw.num_weights()), repeat(0))

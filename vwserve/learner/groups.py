@@ -6,9 +6,10 @@ csoaa_ldf.cc, conditional_contextual_bandit.cc and slates.cc.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 
-from vwserve.learner.grammar import split_head
+from vwserve.lines import split_head
 
 Labels = Sequence[Sequence[bytes]]  # the label's words of each line
 
@@ -84,13 +85,30 @@ _RULES: dict[str, Callable[[Labels], str | None]] = {
 }
 
 
-def merged(lines: Sequence[bytes]) -> list[bytes]:
-    """Each line with the features that VW lends it: to an action those of the shared line and of the largest slot."""
-    labels = [split_head(line.partition(b"|")[0])[0] for line in lines]
-    shared = lines[0].partition(b"|")[2] if b"shared" in labels[0][:2] else b""
-    bodies = [line.partition(b"|")[2] for line, words in zip(lines, labels) if b"slot" in words[:2]]
-    lent = [body for body in (shared, max(bodies, key=len, default=b"")) if body]
-    return [
-        line if {b"shared", b"slot"}.intersection(words[:2]) else b" |".join([line, *lent])
-        for line, words in zip(lines, labels)
-    ]
+class Role(Enum):
+    """What a line of a multi-line example is to the others."""
+
+    SHARED = "its features are lent to every action"
+    SLOT = "its features are lent to the actions that may stand in it"
+    ACTION = "it is scored"
+
+
+def role_of(line: bytes) -> Role:
+    """The role of a line in its multi-line example."""
+    words, _ = split_head(line.partition(b"|")[0])
+    if b"shared" in words[:2]:
+        return Role.SHARED
+    return Role.SLOT if b"slot" in words[:2] else Role.ACTION
+
+
+def with_lent(lines: Sequence[bytes], sizes: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
+    """The largest value in each namespace of each line, given that of the line alone, with what VW lends it."""
+    lent: dict[str, float] = {}
+    for line, own in zip(lines, sizes):
+        if role_of(line) is not Role.ACTION:
+            lent = _largest(lent, own)
+    return [_largest(lent, own) for own in sizes] if lent else list(sizes)
+
+
+def _largest(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    return {letter: max(one.get(letter, 0.0), other.get(letter, 0.0)) for letter in (*one, *other)}

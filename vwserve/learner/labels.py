@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 from vwserve.learner.bounds import Bounds
 from vwserve.learner.headroom import Caps
-from vwserve.learner.numbers import number_fault, ordinary_number, show
+from vwserve.learner.numbers import number_fault, ordinary_number
+from vwserve.lines import shown
 
 LAST_CLASS = 999_999_999
 _SMALLEST_PROBABILITY = 1e-6
@@ -59,11 +60,11 @@ class Classes:
     def fault(self, word: bytes) -> str | None:
         """Say why `word` is no class of the model."""
         if self.names:
-            return None if word in self.names else f"{show(word)} is not one of the named labels"
+            return None if word in self.names else f"{shown(word)} is not one of the named labels"
         if not _is_number(word):
-            return f"{show(word)} is not a class number"
+            return f"{shown(word)} is not a class number"
         if not self.first <= int(word) <= self.last:
-            return f"class {show(word)} is not in {self.first}..{self.last}"
+            return f"class {shown(word)} is not in {self.first}..{self.last}"
         return None
 
 
@@ -88,9 +89,9 @@ class Targets:
         """Say why the number `word` is no such label."""
         number = float(word)
         if self.ends_only and number not in (self.lowest, self.highest):
-            return f"label {show(word)} is neither {self.lowest:g} nor {self.highest:g}, as the loss function expects"
+            return f"label {shown(word)} is neither {self.lowest:g} nor {self.highest:g}, as the loss function expects"
         if not self.lowest <= number <= self.highest:
-            return f"label {show(word)} is not in {self.lowest:g}..{self.highest:g}, as the loss function expects"
+            return f"label {shown(word)} is not in {self.lowest:g}..{self.highest:g}, as the loss function expects"
         return None
 
 
@@ -153,14 +154,14 @@ def _importance_fault(word: bytes, bounds: Bounds) -> str | None:
     fault = number_fault(word, bounds.importance)
     if fault or float(word) >= 0.0:
         return fault and f"importance {fault}"
-    return f"importance {show(word)} is negative"
+    return f"importance {shown(word)} is negative"
 
 
 def _probability_fault(word: bytes) -> str | None:
     fault = number_fault(word, 1.0)
     if fault or float(word) >= _SMALLEST_PROBABILITY:
         return fault and f"probability {fault}"
-    return f"probability {show(word)} is below {_SMALLEST_PROBABILITY:g}"
+    return f"probability {shown(word)} is below {_SMALLEST_PROBABILITY:g}"
 
 
 def _reciprocal(most: float) -> bytes:
@@ -186,7 +187,7 @@ def _observation_fault(word: bytes, classes: Classes, bounds: Bounds) -> str | N
     """`action:cost:probability`."""
     parts = word.split(b":")
     if len(parts) != 3:
-        return f"{show(word)} is not action:cost:probability"
+        return f"{shown(word)} is not action:cost:probability"
     return _first(classes.fault(parts[0]), number_fault(parts[1], bounds.magnitude), _probability_fault(parts[2]))
 
 
@@ -282,7 +283,7 @@ def _distribution_fault(pairs: Sequence[bytes], of: str) -> str | None:
     parts = [pair.split(b":") for pair in pairs]
     for part, pair in zip(parts, pairs):
         if len(part) != 2 or not _is_number(part[0]):
-            return f"{show(pair)} is not action:probability"
+            return f"{shown(pair)} is not action:probability"
         if fault := _probability_fault(part[1]):
             return fault
     total = math.fsum(float(part[1]) for part in parts)
@@ -300,7 +301,7 @@ def _ccb(_classes: Classes, bounds: Bounds, caps: Caps, _multiline: bool) -> Lab
         if words[1] in (b"shared", b"action"):
             return None if len(words) == 2 else f"nothing may follow 'ccb {words[1].decode()}'"
         if words[1] != b"slot":
-            return f"{show(words[1])} is none of shared, action, slot"
+            return f"{shown(words[1])} is none of shared, action, slot"
         outcomes = [word for word in words[2:] if b":" in word]
         included = [word for word in words[2:] if b":" not in word]
         if len(outcomes) > 1 or len(included) > 1:
@@ -317,7 +318,7 @@ def _ccb(_classes: Classes, bounds: Bounds, caps: Caps, _multiline: bool) -> Lab
         )
 
     def _inclusion_fault(word: bytes) -> str | None:
-        return None if all(map(_is_number, word.split(b","))) else f"{show(word)} is not a list of actions"
+        return None if all(map(_is_number, word.split(b","))) else f"{shown(word)} is not a list of actions"
 
     slot = rb"ccb +slot(?: +" + outcome + rb")?"
     ordinary = rb"(?:ccb +shared|ccb +action|" + slot + rb")"
@@ -355,11 +356,11 @@ def _continuous(_classes: Classes, bounds: Bounds, caps: Caps, _multiline: bool)
             return "a label is 'ca action:cost:density'"
         parts = words[1].split(b":") if len(words) == 2 else []
         if parts and len(parts) != 3:
-            return f"{show(words[1])} is not action:cost:density"
+            return f"{shown(words[1])} is not action:cost:density"
         fault = _first(*(number_fault(part, bounds.magnitude) for part in parts))
         if fault or not parts or float(parts[2]) > 0.0:
             return fault
-        return f"density {show(parts[2])} is not positive"
+        return f"density {shown(parts[2])} is not positive"
 
     plain = rb"ca +" + number + rb":" + number + rb":" + _density(caps.importance)
     return LabelForm(plain, plain, rb"ca +" + _WORD, check, _propensity_sizes)
@@ -374,7 +375,7 @@ def _multilabel(classes: Classes, _bounds: Bounds, _caps: Caps, _multiline: bool
             return fault
         numbers = [int(each) for each in several] if classes.ascending else []
         if sorted(set(numbers)) != numbers:
-            return f"the classes {show(words[0])} are not in ascending order; VW would overlook some"
+            return f"the classes {shown(words[0])} are not in ascending order; VW would overlook some"
         return None
 
     plain = classes.pattern if classes.ascending else classes.pattern + rb"(?:," + classes.pattern + rb")*"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from vwserve.lines import shown
+
 # `parse_float` (parse_primitives.h) keeps the digits in single precision and the exponent, less the decimals, in eight
 # bits, so that 1e-200 would be read as 1e56, and 0e60 as infinity times zero: such forms are refused.
 _DECIMAL = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE](?P<exponent>[+-]?[0-9]+))?")
@@ -42,13 +44,13 @@ def number_fault(word: bytes, magnitude: float, smallest: float = 0.0) -> str | 
     """
     found = _DECIMAL.fullmatch(word)
     if found is None:
-        return f"{show(word)} is not a number"
+        return f"{shown(word)} is not a number"
     if len(word) > _LONGEST or int(found["exponent"] or 0) not in _EXPONENTS:
-        return f"{show(word)} has more digits than VW can read"
+        return f"{shown(word)} has more digits than VW can read"
     if not abs(float(word)) <= magnitude:
-        return f"{show(word)} is beyond ±{magnitude:g}"
+        return f"{shown(word)} is beyond ±{magnitude:g}"
     if smallest and 0.0 < abs(float(word)) < smallest:
-        return f"{show(word)} is closer to 0 than {smallest:g}, which is too small for this learner"
+        return f"{shown(word)} is closer to 0 than {smallest:g}, which is too small for this learner"
     return None
 
 
@@ -60,9 +62,3 @@ def value_fault(value: bytes, magnitude: float, smallest: float = 0.0) -> str | 
     if value and _TAKEN.fullmatch(value) is None and _STRTOF.match(value) is None:
         return None  # VW hashes it with the name: `city:berlin`
     return fault
-
-
-def show(text: bytes) -> str:
-    """A piece of a client's line, quoted and shortened, fit for an error message of one line."""
-    short = text if len(text) <= 40 else text[:37] + b"..."
-    return repr(short.decode("utf-8", "replace")).replace("\n", " ")

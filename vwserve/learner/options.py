@@ -149,6 +149,11 @@ def expansion_of(options: Mapping[str, Option]) -> Expansion:
     )
 
 
+def pairwise(options: Mapping[str, Option]) -> bool:
+    """Whether a labelled example of n lines costs n times its features (csoaa_ldf.cc, search.cc)."""
+    return bool(_supplied(options, "wap_ldf") or _supplied(options, "search"))
+
+
 def _letters(term: Any) -> str:
     r"""The namespaces of an interaction, one character each; VW takes `\x7c` for the character of that code."""
     return _HEXADECIMAL.sub(lambda found: chr(int(found[1], 16)), str(term))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from vwserve.learner.grammar import split_head
+from vwserve.lines import split_head
 
 _NONE = (math.nan, 1.0)
 

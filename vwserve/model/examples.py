@@ -13,6 +13,7 @@ from itertools import islice
 import numpy as np
 
 from vwserve.learner import Learner
+from vwserve.lines import BYTE_ORDER_MARK
 from vwserve.model.data_file import DataFile
 from vwserve.transforms import Batch, LabelledBatch
 
@@ -20,7 +21,6 @@ BATCH_LINES = 1000
 LINE_BYTES = 1 << 20
 """The longest line, as the daemon has it unless it is configured otherwise."""
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 Watch = Callable[[int], None]
 """Is told, a batch at a time, how many rows have been read in the pass under way."""
@@ -88,10 +88,10 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[Sequence[bytes]]:
         if lines:
             lines[0] = rest + lines[0]
             rest = last
-            yield [stripped for line in lines if (stripped := line.removeprefix(_BYTE_ORDER_MARK).removesuffix(b"\r"))]
-        elif len(rest) <= LINE_BYTES + len(_BYTE_ORDER_MARK):
+            yield [stripped for line in lines if (stripped := line.removeprefix(BYTE_ORDER_MARK).removesuffix(b"\r"))]
+        elif len(rest) <= LINE_BYTES + len(BYTE_ORDER_MARK):
             rest += last
-    if stripped := rest.removeprefix(_BYTE_ORDER_MARK).removesuffix(b"\r"):
+    if stripped := rest.removeprefix(BYTE_ORDER_MARK).removesuffix(b"\r"):
         yield [stripped]
 
 

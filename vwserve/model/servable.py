@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vwserve.errors import ArgumentsError, RequestError
-from vwserve.learner import Bounds, Learner, Observer, Reply, interaction_terms
+from vwserve.learner import Bounds, Judge, Learner, Observer, Reply, interaction_terms
+from vwserve.lines import BYTE_ORDER_MARK, one_line
 from vwserve.model.progress import Progress
-from vwserve.model.transformed import Transformed
+from vwserve.model.transformed import Transformed, TransformedTrial
 from vwserve.transforms.pipeline import Pipeline, Request
 
 
@@ -85,12 +86,12 @@ class Servable:
         if isinstance(lines, (str, bytes)):
             raise TypeError("lines are several; give a list, also of a single one")
         encoded = [line.encode() if isinstance(line, str) else line for line in lines]
-        stripped = [line.rstrip(b"\r\n") for line in encoded]
+        stripped = [line.rstrip(b"\r\n").removeprefix(BYTE_ORDER_MARK) for line in encoded]
         if stray := next((line for line in stripped if b"\n" in line), None):
             raise RequestError("bad-request", f"an example has a newline in it: {stray[:40]!r}; give each its own item")
         if self.multiline:
             groups = self._examples.answer_groups(list(_groups(stripped)), learn)
-            texts = [text.strip(b"\n").replace(b"\n", b" ") for text in groups]
+            texts = [one_line(text) for text in groups]
         else:
             replies = self._examples.answer_each([line for line in stripped if line], learn)
             texts = [
@@ -164,9 +165,9 @@ class Servable:
         """Answer multi-line examples, each in VW's form (several lines) or by one error line."""
         return self._examples.answer_groups(groups)
 
-    def fault(self, line: bytes) -> RequestError | None:
-        """Say why a line is no single-line example of this model."""
-        return self._examples.fault(line)
+    def trial(self) -> Judge | TransformedTrial:
+        """What judges single-line examples as they would be served from now on, without serving any."""
+        return self._examples.trial()
 
     def group_fault(self, lines: Sequence[bytes]) -> RequestError | None:
         """Say why lines make no multi-line example of this model."""

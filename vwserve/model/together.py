@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vwserve.learner import CHUNK_LINES, answer_together, take_together
+from vwserve.learner import answer_together, take_together
+from vwserve.lines import CHUNK_LINES
 from vwserve.model.servable import Servable
 from vwserve.transforms import TransformError
 from vwserve.transforms.pipeline import Request

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vwserve.errors import RequestError
-from vwserve.learner import Learner, Reply
+from vwserve.learner import Judge, Learner, Reply
+from vwserve.lines import lines_of
 from vwserve.transforms import TransformError
 from vwserve.transforms.pipeline import Pipeline, Request
 
@@ -25,21 +26,21 @@ class Transformed:
     def answer_ordinary(self, block: bytes, learn: bool = True) -> bytes | None:
         """See Learner."""
         try:
-            return self._learner.answer_ordinary(self._derived(_lines(block)), learn)
+            return self._learner.answer_ordinary(self._derived(lines_of(block)), learn)
         except TransformError:
             return None
 
     def answer(self, block: bytes, learn: bool = True) -> bytes:
         """See Learner."""
         try:
-            return self._learner.answer(self._derived(_lines(block)), learn)
+            return self._learner.answer(self._derived(lines_of(block)), learn)
         except TransformError:
-            return b"".join([self._answer_line(line, learn) for line in _lines(block)])
+            return b"".join([self._answer_line(line, learn) for line in lines_of(block)])
 
     def answer_each(self, lines: Sequence[bytes], learn: bool = True) -> list[Reply]:
         """See Learner."""
         try:
-            return self._learner.answer_each(_lines(self._derived(lines)), learn)
+            return self._learner.answer_each(lines_of(self._derived(lines)), learn)
         except TransformError:
             return [self._answer_each_line(line, learn) for line in lines]
 
@@ -48,22 +49,19 @@ class Transformed:
         texts: list[bytes] = []
         for group in groups:
             try:
-                texts += self._learner.answer_groups([_lines(self._derived(group))], learn)
+                texts += self._learner.answer_groups([lines_of(self._derived(group))], learn)
             except TransformError as error:
                 texts.append(self._learner.refuse(_internal(error)))
         return texts
 
-    def fault(self, line: bytes) -> RequestError | None:
+    def trial(self) -> TransformedTrial:
         """See Learner."""
-        try:
-            return self._learner.fault(self._derived([line])[:-1])
-        except TransformError as error:
-            return _internal(error)
+        return TransformedTrial(self._learner.trial(), self._pipeline)
 
     def group_fault(self, lines: Sequence[bytes]) -> RequestError | None:
         """See Learner."""
         try:
-            return self._learner.group_fault(_lines(self._derived(lines)))
+            return self._learner.group_fault(lines_of(self._derived(lines)))
         except TransformError as error:
             return _internal(error)
 
@@ -83,8 +81,23 @@ class Transformed:
             return Reply(self._learner.refuse(_internal(error))[:-1], b"")
 
 
-def _lines(block: bytes) -> list[bytes]:
-    return block.split(b"\n")[:-1]
+class TransformedTrial:
+    """What a trial is to a learner, with lines that `pipeline` adds to first."""
+
+    def __init__(self, judge: Judge, pipeline: Pipeline) -> None:
+        self._judge = judge
+        self._pipeline = pipeline
+
+    def take(self, line: bytes) -> RequestError | None:
+        """See Judge."""
+        try:
+            return self._judge.take(self._pipeline.text(Request([line]))[:-1])
+        except TransformError as error:
+            return _internal(error)
+
+    def trial(self) -> TransformedTrial:
+        """See Judge."""
+        return TransformedTrial(self._judge.trial(), self._pipeline)
 
 
 def _internal(error: TransformError) -> RequestError:

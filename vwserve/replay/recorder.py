@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from vwserve.errors import RequestError
 from vwserve.model.servable import Servable
 from vwserve.wire.addressing import one_each
-from vwserve.wire.models import Reply
+from vwserve.wire.models import Reply, Trial
 
 _ERROR = b"!error "
 
@@ -53,9 +53,9 @@ class Recorder:
                 self._write(b"\n")
         return texts
 
-    def fault(self, line: bytes) -> RequestError | None:
+    def trial(self) -> Trial:
         """See Model."""
-        return self._servable.fault(line)
+        return self._servable.trial()
 
     def group_fault(self, lines: Sequence[bytes]) -> RequestError | None:
         """See Model."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import chain
 
 from vwserve.errors import RequestError
-from vwserve.wire.framing import CHUNK_LINES
-from vwserve.wire.models import Model, Models, Reply
-from vwserve.wire.requests import Batch, example_tag, shown
+from vwserve.lines import CHUNK_LINES, block_of, one_line, tag_of
+from vwserve.wire.models import Model, Models, Reply, Trial
+from vwserve.wire.requests import Batch, shown_name
 
 Names = tuple[str, ...]
 
@@ -20,7 +20,7 @@ def error_line(error: RequestError) -> bytes:
 
 def unknown_model(name: str) -> RequestError:
     """The error of a request to a model that is not served."""
-    return RequestError("no-model", f"no model is called {shown(name)}; !models lists them")
+    return RequestError("no-model", f"no model is called {shown_name(name)}; !models lists them")
 
 
 class Addressing:
@@ -43,7 +43,7 @@ class Addressing:
             return b"".join([_tagged(reply.text, reply) for reply in models[0].answer_each(lines)])
         if (predictions := self._ordinary(names, models, lines)) is not None:
             return b"".join(map(_row, zip(*predictions)))
-        errors = [_first_fault(names, [model.fault(line) for model in models]) for line in lines]
+        errors = _faults(names, models, lines)
         good = [line for line, error in zip(lines, errors) if error is None]
         served = zip(*(model.answer_each(good) for model in models))
         return b"".join([error_line(error) if error else _joined(next(served)) for error in errors])
@@ -55,22 +55,22 @@ class Addressing:
             for name, model in zip(names, models):
                 if not model.multiline:
                     raise RequestError(
-                        "bad-request", f"an example of {shown(name)} is one line, not several up to a blank one"
+                        "bad-request", f"an example of {shown_name(name)} is one line, not several up to a blank one"
                     )
         except RequestError as error:
             return error_line(error) * len(groups)
         if len(models) == 1:
-            return b"".join([_one_line(text) + b"\n" for text in models[0].answer_groups(groups)])
+            return b"".join([one_line(text) + b"\n" for text in models[0].answer_groups(groups)])
         return b"".join([self._group(names, models, group) for group in groups])
 
     def _group(self, names: Names, models: Sequence[Model], group: Sequence[bytes]) -> bytes:
         if error := _first_fault(names, [model.group_fault(group) for model in models]):
             return error_line(error)
-        texts = [_one_line(model.answer_groups([group])[0]) for model in models]
+        texts = [one_line(model.answer_groups([group])[0]) for model in models]
         if refused := next(filter(_is_error, texts), None):
             return refused + b"\n"
         # VW prints the tag of the first line behind each model's prediction; here it belongs to the request.
-        tag = b" " + example_tag(group[0])
+        tag = b" " + tag_of(group[0])
         if len(tag) > 1 and all(text.endswith(tag) for text in texts):
             return b"\t".join([text.removesuffix(tag) for text in texts]) + tag + b"\n"
         return b"\t".join(texts) + b"\n"
@@ -82,7 +82,7 @@ class Addressing:
             for name, model in zip(names, models):
                 if not model.spaceless:
                     raise RequestError(
-                        "bad-request", f"no batch can list the predictions of {shown(name)}; they are not one word"
+                        "bad-request", f"no batch can list the predictions of {shown_name(name)}; they are not one word"
                     )
         except RequestError as error:
             return error_line(error)
@@ -91,8 +91,8 @@ class Addressing:
         if answers is not None:
             predictions = [list(map(_untagged, texts)) for texts in answers]
         else:
-            for number, line in enumerate(lines, 1):
-                if fault := _first_fault(names, [model.fault(line) for model in models]):
+            for number, fault in enumerate(_faults(names, models, lines), 1):
+                if fault:
                     return error_line(RequestError(fault.code, f"candidate {number}: {fault.text}"))
             predictions = [[reply.text for reply in model.answer_each(lines)] for model in models]
         if refused := next(filter(_is_error, chain.from_iterable(predictions)), None):
@@ -109,7 +109,7 @@ class Addressing:
             return None
         texts: Sequence[bytes] | None
         if len(models) == 1 and len(lines) <= CHUNK_LINES:
-            text = models[0].answer_ordinary(b"\n".join([*lines, b""]))
+            text = models[0].answer_ordinary(block_of(lines))
             texts = None if text is None else [text]
         else:
             texts = self._models.answer_all(names, lines)
@@ -137,13 +137,26 @@ def _row(answers: Sequence[bytes]) -> bytes:
         return b"\t".join(answers) + b"\n"
     if refused := next(filter(_is_error, answers), None):
         return refused + b"\n"
-    tag = answers[0].partition(b" ")[2].lstrip(b" ")  # VW ends a list of labels with a space
+    tag = answers[0].partition(b" ")[2]
     text = b"\t".join(map(_untagged, answers))
     return (b"%s %s" % (text, tag) if tag else text) + b"\n"
 
 
 def _untagged(answer: bytes) -> bytes:
     return answer if _is_error(answer) else answer.partition(b" ")[0]
+
+
+def _faults(names: Names, models: Sequence[Model], lines: Sequence[bytes]) -> list[RequestError | None]:
+    """Why each line cannot be served by all models, given that those before it are served, as far as they can be."""
+    standing: Sequence[Trial] = [model.trial() for model in models]
+    faults = []
+    for line in lines:
+        after = [each.trial() for each in standing]
+        fault = _first_fault(names, [each.take(line) for each in after])
+        if fault is None:  # what one model refuses, none has met
+            standing = after
+        faults.append(fault)
+    return faults
 
 
 def _first_fault(names: Names, faults: Sequence[RequestError | None]) -> RequestError | None:
@@ -165,8 +178,3 @@ def _tagged(text: bytes, reply: Reply) -> bytes:
 
 def _is_error(text: bytes) -> bool:
     return text.startswith(b"!error ")
-
-
-def _one_line(text: bytes) -> bytes:
-    """VW's own answer, which may be several lines with an empty one at the end, as one."""
-    return text.strip(b"\n").replace(b"\n", b" ")

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-CHUNK_LINES = 250
-"""The most lines in a chunk; beyond it VW's pool of examples outgrows the processor's caches."""
+from vwserve.lines import BYTE_ORDER_MARK, CHUNK_LINES
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_MARK_BEGINS = _BYTE_ORDER_MARK[:1]
+_MARK_BEGINS = BYTE_ORDER_MARK[:1]
 _NEWLINE = b"\n"
 _MANY_BYTES = 8192  # from here on numpy counts faster
 _HEAD_BYTES = 1024  # enough of an over-long line to read its address
@@ -76,16 +74,16 @@ class LineFramer:
             return
         self._rest += rest
         # Beyond the limit there may yet be a carriage return, and before it a byte order mark, that do not count.
-        if len(self._rest) > self._line_bytes + len(_BYTE_ORDER_MARK) + 1:
-            self._overlong = _too_long(bytes(self._rest[: _HEAD_BYTES + len(_BYTE_ORDER_MARK)]))
+        if len(self._rest) > self._line_bytes + len(BYTE_ORDER_MARK) + 1:
+            self._overlong = _too_long(bytes(self._rest[: _HEAD_BYTES + len(BYTE_ORDER_MARK)]))
             self._rest.clear()
 
     def _cut(self, lines: bytes) -> None:
         if b"\r" in lines:
             lines = lines.replace(b"\r\n", b"\n")
         # Looking for one byte is many times faster than looking for three.
-        if _MARK_BEGINS in lines and _BYTE_ORDER_MARK in lines:
-            lines = (b"\n" + lines).replace(b"\n" + _BYTE_ORDER_MARK, b"\n")[1:]
+        if _MARK_BEGINS in lines and BYTE_ORDER_MARK in lines:
+            lines = (b"\n" + lines).replace(b"\n" + BYTE_ORDER_MARK, b"\n")[1:]
         if len(lines) <= self._line_bytes and _count_newlines(lines) <= CHUNK_LINES:
             self.chunks.append(lines)
             return
@@ -111,4 +109,4 @@ def _count_newlines(lines: bytes) -> int:
 
 
 def _too_long(line: bytes) -> TooLong:
-    return TooLong(line.removeprefix(_BYTE_ORDER_MARK)[:_HEAD_BYTES])
+    return TooLong(line.removeprefix(BYTE_ORDER_MARK)[:_HEAD_BYTES])

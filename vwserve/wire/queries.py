@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from vwserve.errors import RequestError
 from vwserve.wire.addressing import error_line, unknown_model
 from vwserve.wire.models import Models
-from vwserve.wire.requests import shown
+from vwserve.wire.requests import shown_name
 
 HELP = (
     "an example is [label [importance [initial]]] ['tag]|namespace feature:value ...; @MODEL[,MODEL...] EXAMPLE asks "
@@ -37,7 +37,7 @@ def _answer(query: str, argument: str, models: Models) -> str:
     if query == "!stats":
         return _statistics(argument, models)
     if query not in _WITHOUT_ARGUMENT:
-        raise RequestError("bad-request", f"unknown query {shown(query)}; !help lists them")
+        raise RequestError("bad-request", f"unknown query {shown_name(query)}; !help lists them")
     if argument:
         raise RequestError("bad-request", f"{query} takes no argument")
     return _WITHOUT_ARGUMENT[query](models)

@@ -7,10 +7,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from vwserve.errors import RequestError
+from vwserve.lines import BYTE_ORDER_MARK, shown
 
 _SAVE = re.compile(rb"'?save(?:_(?P<name>[^ \t|]+))? *")
 _BATCH = re.compile(rb"batch(?:[ \t]+(?:'(?P<tag>[^ \t|]*)[ \t]*)?(?P<shared>\|.*)?)?")
-_SHOWN_CHARACTERS = 80
+_NAME_CHARACTERS = 80  # of one that is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def parse_address(line: bytes) -> Addressed:
     """Read a line that begins with `@`."""
     names, _, rest = line[1:].partition(b" ")
     models = tuple(name.decode("utf-8", "replace") for name in names.split(b","))
-    return Addressed(models, rest.lstrip(b" "), _names_error(models))
+    return Addressed(models, rest.lstrip(b" ").removeprefix(BYTE_ORDER_MARK), _names_error(models))
 
 
 def _names_error(names: tuple[str, ...]) -> RequestError | None:
@@ -49,7 +50,7 @@ def _names_error(names: tuple[str, ...]) -> RequestError | None:
         return RequestError("bad-request", "an address is @NAME or @NAME,NAME, then a space and the example")
     if len(names) > 1 and len(set(names)) < len(names):
         ((twice, _),) = Counter(names).most_common(1)
-        return RequestError("bad-request", f"the address names {shown(twice)} more than once")
+        return RequestError("bad-request", f"the address names {shown_name(twice)} more than once")
     return None
 
 
@@ -72,15 +73,6 @@ def parse_save(line: bytes) -> Save | None:
     return Save((match["name"] or b"").decode("utf-8", "replace")) if match else None
 
 
-def example_tag(line: bytes) -> bytes:
-    """The tag of an example, empty where it has none: the last word before its features, quoted or right at the bar."""
-    head = line.partition(b"|")[0]
-    words = head.split()
-    if not words or not (words[-1].startswith(b"'") or not head.endswith(b" ")):
-        return b""
-    return words[-1].removeprefix(b"'")
-
-
-def shown(name: str) -> str:
+def shown_name(name: str) -> str:
     """A name that a client sent, quoted and shortened, fit for an error of one line."""
-    return repr(name if len(name) <= _SHOWN_CHARACTERS else name[: _SHOWN_CHARACTERS - 3] + "...")
+    return shown(name, _NAME_CHARACTERS)

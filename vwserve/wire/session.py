@@ -212,8 +212,9 @@ class Session:
         assert group is not None
         if group.error is not None:
             return
-        # Each candidate of a batch becomes a line with the features that all share.
-        group.held_bytes += len(line) + _LINE_COST_BYTES + (len(group.batch.shared) if group.batch else 0)
+        # Each candidate of a batch becomes a line with the features that all share, for each model.
+        line_bytes = len(line) + _LINE_COST_BYTES + (len(group.batch.shared) if group.batch else 0)
+        group.held_bytes += line_bytes * max(1, len(group.names))
         if group.held_bytes > self._request_bytes:
             group.spoil(RequestError("too-long", f"the request is longer than {self._request_bytes} bytes"))
         else:

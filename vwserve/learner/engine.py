@@ -1,0 +1,96 @@
+"""A workspace, the sink that it prints to, and another workspace in its place once VW has raised.
+
+A workspace that has raised is not safe to use again (see `binding`): what it had learned is saved, and a new one goes
+on from there.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from vwserve.errors import ArgumentsError, ModelError, VwserveError
+from vwserve.learner.arguments import with_suggestion
+from vwserve.learner.binding import Workspace
+from vwserve.learner.origin import Origin
+from vwserve.learner.saving import replacing
+from vwserve.learner.sink import PredictionSink
+
+_TEST_ONLY = frozenset({"-t", "--testonly"})
+
+
+class Engine:
+    """VW with `arguments`, started from the model file `initial`.
+
+    `workspace` is the one in use, and `sink` what it prints to, None where its predictions are plain numbers. Raises
+    ArgumentsError where VW refuses the arguments, and ModelError where it takes them but not the file.
+    """
+
+    def __init__(self, arguments: Sequence[str], initial: Path | None) -> None:
+        self._arguments = arguments
+        self.sink: PredictionSink | None = None
+        self.learns = _TEST_ONLY.isdisjoint(arguments)
+        self.workspace = self._open_initial(initial)
+        self._origin = Origin(initial) if initial and not self.learns else None
+
+    def renew(self, *more: str) -> None:
+        """Replace a workspace that raised by one that knows what it had learned; `more` is what no file tells."""
+        spoilt, read = self.workspace, self.sink
+        with tempfile.TemporaryDirectory(prefix="vwserve-") as folder:
+            model = Path(folder, "renewed.vw")
+            self.save(model)
+            if read is not None:  # a workspace prints from the start of its file
+                self.sink = PredictionSink()
+            self.workspace = self._open(model, "--preserve_performance_counters", *more)
+        spoilt.close()
+        if read is not None:
+            read.close()
+
+    def save(self, path: Path) -> None:
+        """Write the model to `path`, where `vw -i` reads it; raises ModelError where that cannot be done."""
+        with replacing(path) as draft:
+            if self.learns:
+                self.workspace.save(draft)
+            elif self._origin is not None:
+                self._origin.copy(draft)
+            else:
+                untrained = Workspace([word for word in self._arguments if word not in _TEST_ONLY])
+                untrained.save(draft)
+                untrained.close()
+
+    def close(self) -> None:
+        """Free what the model holds."""
+        self.workspace.close()
+        if self._origin is not None:
+            self._origin.close()
+        if self.sink is not None:
+            self.sink.close()
+
+    def _open_initial(self, model: Path | None) -> Workspace:
+        try:
+            try:
+                return self._open(model)
+            except ArgumentsError as error:
+                if model is None:
+                    raise
+                # Whose fault it is shows without the file: arguments that are wrong by themselves are wrong here too.
+                self._open(None).close()
+                raise ModelError(f"VW cannot start these arguments from {model}: {error}") from error
+        except VwserveError:
+            if self.sink is not None:
+                self.sink.close()
+            raise
+
+    def _open(self, model: Path | None, *more: str) -> Workspace:
+        arguments = [*more, *(["-i", str(model)] if model else []), *self._arguments]
+        try:
+            if self.sink is None:
+                workspace = Workspace(arguments)
+                if workspace.prints_plain_scalars:
+                    return workspace
+                workspace.close()
+                self.sink = PredictionSink()
+            return Workspace(arguments, self.sink)
+        except ArgumentsError as error:
+            raise with_suggestion(error, Workspace([]).options) from error

@@ -1,0 +1,175 @@
+"""Lines that are known to be examples, through VW and back as VW prints their predictions.
+
+Should VW raise all the same, the example at fault is refused, and those before and after it are served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import compress
+
+from vwserve.errors import RequestError
+from vwserve.learner.binding import NO_LABEL, Examples
+from vwserve.learner.engine import Engine
+from vwserve.learner.grammar import Shape
+from vwserve.learner.judge import Judge
+from vwserve.learner.scalars import format_scalars
+from vwserve.learner.sink import PredictionSink
+from vwserve.learner.tally import Tally
+from vwserve.lines import block_of, lines_of, tag_of
+
+ERROR = b"!error "
+_UNLABELLED, _LABELLED, _MIXED = Shape
+
+
+class Serving:
+    """Serves what `judge` takes by `engine`, and counts it."""
+
+    def __init__(self, engine: Engine, judge: Judge, tally: Tally) -> None:
+        self._engine = engine
+        self._judge = judge
+        self._tally = tally
+
+    def refuse(self, error: RequestError) -> bytes:
+        """The error line that answers a request, which is counted as refused."""
+        self._tally.refused += 1
+        return ERROR + str(error).encode() + b"\n"
+
+    # -- single-line examples ----------------------------------------------------------------------------------------
+
+    def block(self, chunk: bytes, shape: Shape, learn: bool) -> bytes:
+        """Answer a chunk whose every line is an example."""
+        try:
+            examples = self._engine.workspace.parse(chunk)
+        except RuntimeError as error:
+            return self._recover(chunk, [], learn, error, parsed=False)
+        if self._engine.sink is None:
+            return self._scalars(chunk, examples, shape, learn)
+        return self._printed(self._engine.sink, chunk, examples, shape, learn)
+
+    def predict_with(self, others: Sequence[Serving], chunk: bytes) -> list[bytes] | None:
+        """Answer a chunk of ordinary examples here, then where the same parsed examples are read alike.
+
+        None, having done nothing, where a line has a label.
+        """
+        tagged = self._judge.shape(chunk) is not _UNLABELLED
+        if tagged and any(self._judge.observed(chunk)):
+            return None
+        workspace = self._engine.workspace
+        examples = workspace.parse(chunk)
+        tags = workspace.tags(examples) or _tags(lines_of(chunk)) if tagged else []
+        scalars = workspace.predict_together([other._engine.workspace for other in others], examples)
+        for each in (self, *others):
+            each._tally.examples += len(examples)
+        return [_tagged(format_scalars(each), tags) for each in scalars]
+
+    def _scalars(self, chunk: bytes, examples: Examples, shape: Shape, learn: bool) -> bytes:
+        """Answer examples whose predictions are plain numbers."""
+        workspace = self._engine.workspace
+        scalars: list[float] = []
+        labels = workspace.labels(examples) if shape is not _UNLABELLED else []
+        observed = [label != NO_LABEL for label in labels] if shape is _MIXED else []
+        weights = workspace.weights(list(compress(examples, observed))) if any(observed) else []
+        tags = workspace.tags(examples) or _tags(lines_of(chunk)) if shape is _MIXED else []
+        try:
+            if learn:
+                workspace.learn(examples, scalars)
+            else:
+                workspace.predict(examples, scalars)
+        except RuntimeError as error:
+            return self._recover(chunk, scalars, learn, error, parsed=True)
+        self._tally.examples += len(scalars)
+        if shape is _LABELLED:
+            self._count_labelled(len(scalars), float(len(scalars)), learn)
+            self._tally.pair(scalars, labels)
+        elif weights:
+            self._count_labelled(len(weights), sum(weights), learn)
+            self._tally.pair(compress(scalars, observed), compress(labels, observed))
+        return _tagged(format_scalars(scalars), tags)
+
+    def _printed(self, sink: PredictionSink, chunk: bytes, examples: Examples, shape: Shape, learn: bool) -> bytes:
+        """Answer examples whose predictions VW prints."""
+        workspace = self._engine.workspace
+        scalars: list[float] = []  # of no meaning here, but they tell how far VW got
+        weights = workspace.weights(examples) if shape is _MIXED else []
+        try:
+            if learn:
+                workspace.learn(examples, scalars)
+            else:
+                workspace.predict(examples, scalars)
+        except RuntimeError as error:
+            return self._recover(chunk, scalars, learn, error, parsed=True)
+        self._tally.examples += len(scalars)
+        if shape is _LABELLED:
+            self._count_labelled(len(scalars), float(len(scalars)), learn)
+        elif shape is _MIXED:
+            observed = self._judge.observed(chunk)
+            self._count_labelled(sum(observed), sum(compress(weights, observed)), learn)
+        return sink.take()
+
+    def _recover(self, chunk: bytes, scalars: list[float], learn: bool, error: RuntimeError, parsed: bool) -> bytes:
+        """Answer the rest of a chunk at whose line `len(scalars)`, or somewhere while parsing it, VW raised."""
+        lines = lines_of(chunk)
+        if not parsed and len(lines) > 1:
+            return b"".join([self.block(line + b"\n", _MIXED, learn) for line in lines])
+        served = lines[: len(scalars)]
+        sink = self._engine.sink
+        texts = [sink.take() if sink else _tagged(format_scalars(scalars), _tags(served))]
+        self._tally.examples += len(served)
+        observed = sum(self._judge.observed(block_of(served)))
+        self._count_labelled(observed, float(observed), learn)
+        texts.append(self._renewed(error))
+        if rest := lines[len(served) + 1 :]:
+            texts.append(self.block(block_of(rest), _MIXED, learn))
+        return b"".join(texts)
+
+    # -- multi-line examples -----------------------------------------------------------------------------------------
+
+    def groups(self, groups: Sequence[Sequence[bytes]], learn: bool) -> list[bytes]:
+        """Answer multi-line examples that are some, each by VW's lines for it."""
+        sink, workspace = self._engine.sink, self._engine.workspace
+        assert sink is not None, "the predictions of multi-line learners are printed by VW"
+        out: list[bytes] = []
+        try:
+            examples = workspace.parse(b"\n".join([line for group in groups for line in group]))
+        except RuntimeError as error:
+            if len(groups) > 1:
+                return [text for group in groups for text in self.groups([group], learn)]
+            return [self._renewed(error)]
+        try:
+            for _ in workspace.answer_groups(examples, [len(group) for group in groups], learn):
+                self._tally.examples += 1
+                if any(self._judge.observed(block_of(groups[len(out)]))):
+                    self._count_labelled(1, 1.0, learn)
+                out.append(sink.take())
+        except RuntimeError as error:
+            out.append(self._renewed(error))
+            if rest := groups[len(out) :]:
+                out += self.groups(rest, learn)
+        return out
+
+    # -- counting and refusing ---------------------------------------------------------------------------------------
+
+    def _count_labelled(self, examples: int, weight: float, learn: bool) -> None:
+        self._tally.labelled += examples
+        self._tally.weight += weight
+        if learn and self._engine.learns:
+            self._tally.learned += examples
+
+    def _renewed(self, error: RuntimeError) -> bytes:
+        """Go on with another workspace, and refuse the example that VW raised on."""
+        first = self._judge.settled_first  # which a model file does not tell
+        self._engine.renew(*([] if first is None else ["--indexing", str(first)]))
+        return self.refuse(RequestError("bad-example", "VW refuses it: " + " ".join(str(error).split())))
+
+
+def _tags(lines: Iterable[bytes]) -> list[bytes]:
+    return list(map(tag_of, lines))
+
+
+def _tagged(text: bytes, tags: Sequence[bytes]) -> bytes:
+    """Predictions, one a line, each followed by the tag of its example as VW prints it."""
+    if not any(tags):
+        return text
+    predictions = text.split(b"\n")
+    return b"".join([b"%s %s\n" % (value, tag) if tag else value + b"\n" for value, tag in zip(predictions, tags)])
