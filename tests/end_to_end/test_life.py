@@ -30,7 +30,7 @@ def test_a_first_start_serves_a_model_and_says_how_to_try_it(folder: Path) -> No
     daemon = Daemon(folder, 26542)
     try:
         tip = daemon.wait_for("try it: ")
-        command = re.fullmatch(r"try it: (printf .*) \| nc 127\.0\.0\.1 26542", tip)
+        command = re.fullmatch(r"try it: (printf .*) \| nc -N 127\.0\.0\.1 26542", tip)
         assert command is not None
         lines = subprocess.run(["sh", "-c", command[1]], capture_output=True, check=True).stdout
         answers = daemon.ask(lines).split()
