@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vwserve.bench import report
+from vwserve.bench.comparisons import COMPARISONS, Compared
 from vwserve.bench.load import Load
-from vwserve.bench.report import Spread, percentile, ratios, verdicts
+from vwserve.bench.report import Spread, measures, percentile, ratios, verdicts
 from vwserve.bench.rounds import Figures
 from vwserve.bench.workloads import CELLS, Cell
 
@@ -111,6 +112,45 @@ def test_the_document_is_json_with_every_measurement() -> None:
     assert [bar["reached"] for bar in record["bars"]] == [True, False]
     assert document["figures"]["click-learn-single-1"]["ours"][0]["p99_us"] == 99
     assert set(document["environment"]) == {"cores", "python", "vowpalwabbit", "twisted", "numpy"}
+
+
+def compared(name: str, ours: Sequence[Load], baseline: Sequence[Load], same_answers: bool = True) -> Compared:
+    (comparison,) = [each for each in COMPARISONS if each.name == name]
+    return Compared(comparison, "grown", list(ours), list(baseline), same_answers)
+
+
+RATE = compared("transforms-predict-pipelined-1", [load(50_000), load(60_000)], [load(500_000), load(400_000)])
+ADDED = compared("transforms-predict-single-1", [load(1, [90, 90, 200])], [load(1, [20, 40, 50])])
+COST = compared("transforms-shared-pipelined-8", [load(10_000), load(20_000)], [load(40_000), load(40_000)])
+
+
+def test_what_transforms_cost_is_taken_within_a_round() -> None:
+    assert measures(RATE) == pytest.approx([0.1, 0.15])
+    assert measures(ADDED) == pytest.approx([50])
+    assert measures(COST) == pytest.approx([4, 2])
+    assert [str(*verdicts(each)) for each in (RATE, ADDED, COST)] == [
+        "rate ≥ 0.1 pass",
+        "added ≤ 60 µs pass",
+        "cost ≤ 3 pass",
+    ]
+
+
+def test_figures_of_transforms_have_a_table_and_records() -> None:
+    text = report.text([PIPELINED], [RATE, ADDED, COST])
+    rows = {line.split("  ")[0]: line for line in text.splitlines()}
+    assert "55,000/s" in rows["transforms-predict-pipelined-1"]
+    assert "click: 450,000/s" in rows["transforms-predict-pipelined-1"]
+    assert "added 50.00 (50.00-50.00) µs" in rows["transforms-predict-single-1"]
+    assert "cost 3.00 (2.00-4.00)" in rows["transforms-shared-pipelined-8"]
+    assert "4 of 5 bars are reached." in text
+    record = json.loads(json.dumps(report.document([], [COST])))["figures"]["transforms-shared-pipelined-8"]
+    assert [round(each["lines_s"]) for each in record["baseline"]] == [40_000, 40_000]
+    assert record["bars"] == [{"metric": "cost", "limit": 3, "ratio": 3.0, "reached": True}]
+
+
+def test_wrong_answers_of_transforms_are_named() -> None:
+    wrong = compared("transforms-predict-pipelined-1", RATE.ours, RATE.baseline, same_answers=False)
+    assert "DIFFER: transforms-predict-pipelined-1." in report.text([], [wrong])
 
 
 def test_a_figure_without_a_bar_has_a_row_too() -> None:

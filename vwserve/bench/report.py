@@ -10,6 +10,7 @@ from itertools import chain
 from statistics import median
 from typing import NamedTuple
 
+from vwserve.bench.comparisons import Compared
 from vwserve.bench.load import Load
 from vwserve.bench.rounds import Figures
 from vwserve.bench.workloads import Bar, Metric
@@ -18,6 +19,7 @@ _PERCENTILES = (50.0, 99.0, 99.9)
 _PACKAGES = ("vowpalwabbit", "twisted", "numpy")
 _BUSY = 0.9
 _PIPELINED_HEADS = ("pipelined", "vwserve", "C++ vw", "ratio", "of the ceiling", "answers", "bars")
+_COMPARED_HEADS = ("with transforms", "vwserve", "compared with", "figure", "answers", "bars")
 _SINGLE_HEADS = ("one at a time", "vwserve", "C++ vw", "p50 ratio", "p99 ratio", "rate ratio", "answers", "bars")
 
 NOTE = (
@@ -71,8 +73,23 @@ def ratios(figures: Figures, metric: Metric) -> Sequence[float]:
     return [percentile(ours.latencies_ns, percent) / percentile(theirs.latencies_ns, percent) for ours, theirs in pairs]
 
 
-def verdicts(figures: Figures) -> Sequence[Verdict]:
-    """How a cell does against each of its bars."""
+def measures(compared: Compared) -> Sequence[float]:
+    """What a comparison's bar is about, in each round."""
+    pairs = zip(compared.ours, compared.baseline, strict=True)
+    match compared.comparison.bar.metric:
+        case "added":
+            return [(_latency_us([ours], 50.0) - _latency_us([baseline], 50.0)) for ours, baseline in pairs]
+        case "cost":
+            return [baseline.lines_s / ours.lines_s for ours, baseline in pairs]
+        case _:
+            return [ours.lines_s / baseline.lines_s for ours, baseline in pairs]
+
+
+def verdicts(figures: Figures | Compared) -> Sequence[Verdict]:
+    """How a figure does against each of its bars."""
+    if isinstance(figures, Compared):
+        bar, measure = figures.comparison.bar, median(measures(figures))
+        return [Verdict(bar, measure, bar.reached(measure))]
     found = []
     for bar in figures.cell.bars:
         ratio = median(ratios(figures, bar.metric))
@@ -87,7 +104,7 @@ def environment() -> Mapping[str, str]:
     return {"cores": str(len(os.sched_getaffinity(0))), "python": platform.python_version(), **versions}
 
 
-def text(all_figures: Sequence[Figures]) -> str:
+def text(all_figures: Sequence[Figures], all_compared: Sequence[Compared] = ()) -> str:
     """The tables and the verdicts, for a reader."""
     together = [figures for figures in all_figures if figures.cell.pipelined]
     single = [figures for figures in all_figures if not figures.cell.pipelined]
@@ -96,13 +113,18 @@ def text(all_figures: Sequence[Figures]) -> str:
         parts.append(_table([_PIPELINED_HEADS, *map(_pipelined_row, together)]))
     if single:
         parts.append(_table([_SINGLE_HEADS, *map(_single_row, single)]))
-    parts.append(_summary(all_figures))
+    if all_compared:
+        parts.append(_table([_COMPARED_HEADS, *map(_compared_row, all_compared)]))
+        parts.append(f"Compared are loads on our daemon alone. The trees were {all_compared[0].trees}.")
+    parts.append(_summary([*all_figures, *all_compared]))
     return "\n\n".join(parts)
 
 
-def document(all_figures: Sequence[Figures]) -> Mapping[str, object]:
+def document(all_figures: Sequence[Figures], all_compared: Sequence[Compared] = ()) -> Mapping[str, object]:
     """Every measurement, for a machine: rates in lines a second, latencies in microseconds."""
-    return {"environment": environment(), "figures": {figures.cell.name: _record(figures) for figures in all_figures}}
+    records = {figures.name: _record(figures) for figures in all_figures}
+    compared = {each.name: _compared_record(each) for each in all_compared}
+    return {"environment": environment(), "figures": {**records, **compared}}
 
 
 def _record(figures: Figures) -> Mapping[str, object]:
@@ -111,11 +133,25 @@ def _record(figures: Figures) -> Mapping[str, object]:
         "theirs": [_load_record(load) for load in figures.theirs],
         "ceiling_lines_s": figures.ceiling_lines_s,
         "same_answers": figures.same_answers,
-        "bars": [
-            {"metric": bar.metric, "limit": bar.limit, "ratio": ratio, "reached": reached}
-            for bar, ratio, reached in verdicts(figures)
-        ],
+        "bars": _bar_records(figures),
     }
+
+
+def _compared_record(compared: Compared) -> Mapping[str, object]:
+    return {
+        "ours": [_load_record(load) for load in compared.ours],
+        "baseline": [_load_record(load) for load in compared.baseline],
+        "trees": compared.trees,
+        "same_answers": compared.same_answers,
+        "bars": _bar_records(compared),
+    }
+
+
+def _bar_records(figures: Figures | Compared) -> Sequence[Mapping[str, object]]:
+    return [
+        {"metric": bar.metric, "limit": bar.limit, "ratio": ratio, "reached": reached}
+        for bar, ratio, reached in verdicts(figures)
+    ]
 
 
 def _load_record(load: Load) -> Mapping[str, object]:
@@ -125,7 +161,7 @@ def _load_record(load: Load) -> Mapping[str, object]:
 
 def _pipelined_row(figures: Figures) -> Sequence[str]:
     return (
-        figures.cell.name,
+        figures.name,
         _rate(figures.ours),
         _rate(figures.theirs),
         str(Spread.of(ratios(figures, "rate"))),
@@ -137,7 +173,7 @@ def _pipelined_row(figures: Figures) -> Sequence[str]:
 
 def _single_row(figures: Figures) -> Sequence[str]:
     return (
-        figures.cell.name,
+        figures.name,
         _latencies(figures.ours),
         _latencies(figures.theirs),
         str(Spread.of(ratios(figures, "p50"))),
@@ -145,6 +181,20 @@ def _single_row(figures: Figures) -> Sequence[str]:
         str(Spread.of(ratios(figures, "rate"))),
         _answers(figures),
         _bars(figures),
+    )
+
+
+def _compared_row(compared: Compared) -> Sequence[str]:
+    metric = compared.comparison.bar.metric
+    shown = _latencies if metric == "added" else _rate
+    unit = " µs" if metric == "added" else ""
+    return (
+        compared.name,
+        shown(compared.ours),
+        f"{compared.comparison.loads[1]}: {shown(compared.baseline)}",
+        f"{metric} {Spread.of(measures(compared))}{unit}",
+        _answers(compared),
+        _bars(compared),
     )
 
 
@@ -161,12 +211,16 @@ def _latency_us(loads: Sequence[Load], percent: float) -> float:
     return percentile(list(chain.from_iterable(load.latencies_ns for load in loads)), percent) / 1e3
 
 
-def _answers(figures: Figures) -> str:
+def _answers(figures: Figures | Compared) -> str:
     return {True: "same", False: "DIFFER", None: "-"}[figures.same_answers]
 
 
-def _bars(figures: Figures) -> str:
+def _bars(figures: Figures | Compared) -> str:
     return "; ".join(map(str, verdicts(figures))) or "-"
+
+
+def _others(figures: Figures | Compared) -> Sequence[Load]:
+    return figures.baseline if isinstance(figures, Compared) else figures.theirs
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
@@ -174,12 +228,12 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
-def _summary(all_figures: Sequence[Figures]) -> str:
+def _summary(all_figures: Sequence[Figures | Compared]) -> str:
     found = [verdict for figures in all_figures for verdict in verdicts(figures)]
     lines = [f"{sum(verdict.reached for verdict in found)} of {len(found)} bars are reached."] if found else []
-    if differing := [figures.cell.name for figures in all_figures if figures.same_answers is False]:
-        lines.append(f"The answers of both servers DIFFER: {', '.join(differing)}.")
-    loads = [(load.busy, figures.cell.name) for figures in all_figures for load in (*figures.ours, *figures.theirs)]
+    if differing := [figures.name for figures in all_figures if figures.same_answers is False]:
+        lines.append(f"Answers DIFFER: {', '.join(differing)}.")
+    loads = [(load.busy, figures.name) for figures in all_figures for load in (*figures.ours, *_others(figures))]
     busy, name = max(loads)
     lines.append(f"The load generator was busy for at most {busy:.0%} of a measurement ({name}).")
     if busy > _BUSY:

@@ -21,7 +21,8 @@ from vwserve.bench.servers import DaemonProcess, vw_daemon, vwserve_daemon
 from vwserve.bench.workloads import Cell, Effort, Group
 from vwserve.learner import Learner
 
-_WARM_UP = 0.1  # share of a measurement's lines
+WARM_UP = 0.1
+"""The share of a measurement's lines that are sent before it."""
 
 
 @dataclass(slots=True)
@@ -36,6 +37,11 @@ class Figures:
     theirs: list[Load] = field(default_factory=list)
     ceiling_lines_s: list[float] = field(default_factory=list)
     same_answers: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """That of the cell."""
+        return self.cell.name
 
 
 @dataclass(slots=True)
@@ -98,11 +104,9 @@ def _run_cell(
     check: Callable[[], object],
 ) -> Figures:
     figures = Figures(cell, same_answers=True if cell.group.repeatable else None)
-    measured = lines if cell.pipelined else _repeated(lines, effort.single_lines(cell.group.connections))
+    measured = lines if cell.pipelined else repeated(lines, effort.single_lines(cell.group.connections))
     for side in (theirs, ours):
-        side.measure(
-            cell, measured[: max(cell.group.connections, round(len(measured) * _WARM_UP))], effort.gather_bytes
-        )
+        side.measure(cell, measured[: max(cell.group.connections, round(len(measured) * WARM_UP))], effort.gather_bytes)
     for _ in range(effort.rounds):
         check()
         figures.theirs.append(theirs.measure(cell, measured, effort.gather_bytes))
@@ -128,7 +132,7 @@ def _trained(folder: Path, group: Group, effort: Effort) -> Path:
     return path
 
 
-def _repeated(lines: Sequence[bytes], count: int) -> Sequence[bytes]:
+def repeated(lines: Sequence[bytes], count: int) -> Sequence[bytes]:
     """`count` lines, from the beginning again where there are not enough."""
     return [*(list(lines) * (count // len(lines))), *lines[: count % len(lines)]]
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -82,6 +82,17 @@ class DaemonProcess:
 
 def vwserve_daemon(folder: Path, group: Group, initial: Path | None) -> DaemonProcess:
     """Our daemon, with one model that begins at `initial`, or at zero; its files lie in `folder`."""
+    drop = [
+        f"vw: {' '.join(group.workload.arguments)}",
+        f"learn: {str(group.learn).lower()}",
+        *([f"initial: {initial}"] if initial else []),
+        "",
+    ]
+    return serving(folder, "bench", {"bench": "\n".join(drop)})
+
+
+def serving(folder: Path, model: str, drops: Mapping[str, str]) -> DaemonProcess:
+    """Our daemon with these drops, by name; unaddressed lines go to `model`. Its files lie in `folder`."""
     port = free_port()
     configuration = folder / "vwserve.yaml"
     configuration.write_text(
@@ -89,21 +100,16 @@ def vwserve_daemon(folder: Path, group: Group, initial: Path | None) -> DaemonPr
             (
                 "listen:",
                 f"  - endpoint: tcp:{port}:interface=127.0.0.1",
-                "    model: bench",
+                f"    model: {model}",
                 "models: models.d",
                 "state: state",
                 "",
             )
         )
     )
-    drop = [
-        f"vw: {' '.join(group.workload.arguments)}",
-        f"learn: {str(group.learn).lower()}",
-        *([f"initial: {initial}"] if initial else []),
-        "",
-    ]
     (folder / "models.d").mkdir(exist_ok=True)
-    (folder / "models.d" / "bench.yaml").write_text("\n".join(drop))
+    for name, drop in drops.items():
+        (folder / "models.d" / f"{name}.yaml").write_text(drop)
     command = [sys.executable, "-m", "vwserve", "serve", "-c", str(configuration)]
     return DaemonProcess("vwserve", command, port, folder / "vwserve.log")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from vwserve.errors import VwserveError
 from vwserve.streams import clicks, criteo, texts
 
-Metric = Literal["rate", "ceiling", "p50", "p99"]
+Metric = Literal["rate", "ceiling", "p50", "p99", "added", "cost"]
 
 MANY_CONNECTIONS = 64
 _SEED = 1
@@ -65,9 +65,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What a ratio of ours to VW's must reach: `rate` and `ceiling` at least `limit`, a latency at most.
+    """What a ratio, of ours to VW's mostly, must reach: `rate` and `ceiling` at least `limit`, anything else at most.
 
-    `rate` is of lines answered a second, `ceiling` our rate in parts of what VW's binding alone does in process.
+    `rate` is of lines answered a second, `ceiling` our rate in parts of what VW's binding alone does in process. Of two
+    loads on our daemon, `added` is what one adds to the other's p50, in microseconds, and `cost` the ratio of the time
+    that they take.
     """
 
     metric: Metric
@@ -82,7 +84,7 @@ class Bar:
 
     def __str__(self) -> str:
         sign = "≥" if self.metric in ("rate", "ceiling") else "<" if self.strict else "≤"
-        return f"{self.metric} {sign} {self.limit:g}"
+        return f"{self.metric} {sign} {self.limit:g}{' µs' if self.metric == 'added' else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,17 +152,29 @@ FULL = Effort(rounds=11, scale=1.0)
 QUICK = Effort(rounds=3, scale=0.1)
 
 
-def chosen_cells(names: Sequence[str]) -> Sequence[Cell]:
-    """The cells whose name has every hyphen-separated word of one of `names`, all of them if there are none.
+class Figure(Protocol):
+    """What can be measured by its name."""
 
-    Raises BenchError where a name fits no cell.
+    @property
+    def name(self) -> str:
+        """Words with hyphens between."""
+
+
+AnyFigure = TypeVar("AnyFigure", bound=Figure)
+
+
+def chosen(names: Sequence[str], figures: Sequence[AnyFigure]) -> Sequence[AnyFigure]:
+    """The figures whose name has every hyphen-separated word of one of `names`, all of them if there are none.
+
+    Raises BenchError where a name fits no figure.
     """
     if not names:
-        return CELLS
-    chosen: set[Cell] = set()
+        return figures
+    found: set[str] = set()
     for name in names:
-        fitting = {cell for cell in CELLS if set(name.split("-")) <= set(cell.name.split("-"))}
+        fitting = {figure.name for figure in figures if set(name.split("-")) <= set(figure.name.split("-"))}
         if not fitting:
-            raise BenchError(f"--only {name}: no such figure; the names are\n  " + "\n  ".join(c.name for c in CELLS))
-        chosen |= fitting
-    return [cell for cell in CELLS if cell in chosen]
+            known = "\n  ".join(figure.name for figure in figures)
+            raise BenchError(f"--only {name}: no such figure; the names are\n  {known}")
+        found |= fitting
+    return [figure for figure in figures if figure.name in found]

@@ -6,13 +6,15 @@ import argparse
 import json
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from vwserve.bench import report
+from vwserve.bench.comparisons import COMPARISONS, Comparison, run_comparisons
 from vwserve.bench.rounds import run as run_rounds
-from vwserve.bench.workloads import FULL, QUICK, BenchError, chosen_cells
+from vwserve.bench.workloads import CELLS, FULL, QUICK, BenchError, Cell, chosen
 
 NAME = "bench"
 HELP = "measure this daemon against the one that comes with Vowpal Wabbit, and against VW in process"
@@ -41,8 +43,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure and print tables; 1 where the two servers gave different answers."""
-    cells = chosen_cells(arguments.only)
+    """Measure and print tables; 1 where a server gave other answers than it should."""
+    figures: Sequence[Cell | Comparison] = chosen(arguments.only, (*CELLS, *COMPARISONS))
+    cells = [figure for figure in figures if isinstance(figure, Cell)]
+    comparisons = [figure for figure in figures if isinstance(figure, Comparison)]
     effort = replace(QUICK if arguments.quick else FULL, gather_bytes=arguments.gather)
     if arguments.rounds:
         effort = replace(effort, rounds=arguments.rounds)
@@ -51,16 +55,18 @@ def run(arguments: argparse.Namespace) -> int:
     before = {number: signal.signal(number, interruption) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         found = list(run_rounds(cells, effort, _tell, interruption.check))
+        compared = list(run_comparisons(comparisons, effort, _tell, interruption.check))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    print(report.text(found))
+    print(report.text(found, compared))
     if arguments.json is not None:
         try:
-            arguments.json.write_text(json.dumps(report.document(found), indent=1) + "\n")
+            arguments.json.write_text(json.dumps(report.document(found, compared), indent=1) + "\n")
         except OSError as error:
             raise BenchError(f"--json {arguments.json}: {error.strerror}") from error
-    return 1 if any(figures.same_answers is False for figures in found) else 0
+    same = [*(each.same_answers for each in found), *(each.same_answers for each in compared)]
+    return 1 if False in same else 0
 
 
 class _Interruption:
