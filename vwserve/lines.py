@@ -57,4 +57,4 @@ def tag_of(line: bytes) -> bytes:
 def shown(text: str | bytes, characters: int = _SHOWN_CHARACTERS) -> str:
     """What a client sent, quoted and shortened, fit for an error of one line."""
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return repr(text if len(text) <= characters else text[: characters - 3] + "...").replace("\n", " ")
+    return repr(text if len(text) <= characters else text[: characters - 3] + "...")

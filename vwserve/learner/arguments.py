@@ -41,6 +41,9 @@ REFUSED: dict[str, str] = {
     "oas": "VW crashes on it",
     "print": "it prints the examples where nobody reads them",
     "ksvm": "it keeps the examples themselves, and VW crashes on some of them",
+    "active": "it asks for labels over a port of its own, and its simulation depends on how far ahead VW has parsed",
+    "graph_feedback": "VW takes minutes for an example of some hundred actions",
+    "multiworld_test": "it evaluates policies on logged decisions, and learns even under -t",
     "eval": "it evaluates logged decisions and predicts none",
     "sample_pdf": "it is a part of --cats, which draws the actions itself",
     "help": "it is not an option of a model",
@@ -55,7 +58,7 @@ REFUSED: dict[str, str] = {
 _CLASSES = range(1, 1_000_001)
 _COUNTS: dict[str, range] = {
     **dict.fromkeys(("oaa", "ect", "csoaa", "log_multi", "recall_tree", "multilabel_oaa", "search"), _CLASSES),
-    **dict.fromkeys(("cb", "cb_explore", "cbify", "cats", "cats_pdf", "cats_tree", "multiworld_test"), _CLASSES),
+    **dict.fromkeys(("cb", "cb_explore", "cbify", "cats", "cats_pdf", "cats_tree"), _CLASSES),
     **dict.fromkeys(("plt", "warm_cb", "cbify_reg", "memory_tree", "max_number_of_labels"), _CLASSES),
     **dict.fromkeys(("bag", "cover", "bootstrap", "boosting", "nn", "epoch_size", "rank", "new_mf"), range(1, 10_001)),
     **dict.fromkeys(("batch_sz", "sketch_size", "rnd", "synthcoversize", "max_actions"), range(1, 10_001)),
@@ -63,17 +66,26 @@ _COUNTS: dict[str, range] = {
     "max_depth": range(1, 21),
     "kary_tree": range(2, 1_000_001),
     "top_k": range(1, 1_000_001),
-    "ngram": range(2, 1_001),
     "autolink": range(1, 101),
+}
+# The same of numbers that may stand behind namespaces: `--ngram f3`, `--lrq ab4`.
+_COUNTS_OF_NAMESPACES: dict[str, range] = {
+    "ngram": range(2, 1_001),
+    "skips": range(1_001),
+    "lrq": range(1, 10_001),
+    "lrqfa": range(1, 10_001),
 }
 _TASKS = frozenset({"sequence", "sequencespan", "sequence_ctg", "argmax"})
 
 # A label that the line protocol takes for something else, or VW for a tag, a cost or the end of the label.
 _LABEL_NAME = re.compile(r"[^\s|:,@!'\x00-\x1f\x7f\ufeff][^\s|:,\x00-\x1f\x7f]*")
+_WHOLE = re.compile(r"-?[0-9]+")
+_LAST_WHOLE = re.compile(r"-?[0-9]+$")
 _NAME = re.compile(r"--(?P<long>[A-Za-z_][\w-]*)|-(?P<short>[A-Za-z])")
 _BITS = re.compile(r"(?:-b|--bit_precision)(?:=?(?P<bits>.+))?", re.DOTALL)
 _WEIGHT_BYTES = 16  # a weight with its adaptive and normalised state, padded (stride shift 2 in gd.cc)
 _OPENED = re.compile(r"Failed to open input data file '([^']+)'")
+_NO_CHOICE = re.compile(r"'([^']*)' is not a valid choice for option (--\w+)\. Please select from \{([^}]*)\}")
 _UNRECOGNISED = re.compile(r"unrecognised option '--?([^']+)'")
 
 
@@ -90,8 +102,6 @@ def split_arguments(line: str) -> list[str]:
         raise ArgumentsError("option --top_k asks for more labels than --plt has")
     if {"multilabel_oaa", "probabilities"} <= names:
         raise ArgumentsError("option --probabilities has no place with --multilabel_oaa: VW prints an older example's")
-    if "active" in names and "simulation" not in names:
-        raise ArgumentsError("option --active has no place here without --simulation: it would open a port of its own")
     if words and not words[0].startswith("-"):
         raise ArgumentsError(_no_option(words[0]))
     if "--" in words:
@@ -116,11 +126,11 @@ def _value(words: Sequence[str], option: str) -> int:
 
 def _check_value(name: str, value: str) -> None:
     """Refuse a value that VW takes but does not bear."""
-    digits = value.removeprefix("-")
-    if name in _COUNTS and digits.isascii() and digits.isdecimal():
-        counts = _COUNTS[name]
-        if len(digits) > 9 or int(value) not in counts:
-            raise ArgumentsError(f"option --{name} takes a number from {counts[0]} to {counts[-1]}, not {value}")
+    counts, number = _COUNTS.get(name), _WHOLE.fullmatch(value)
+    if name in _COUNTS_OF_NAMESPACES:
+        counts, number = _COUNTS_OF_NAMESPACES[name], _LAST_WHOLE.search(value)
+    if counts and number and (len(number[0]) > 9 or int(number[0]) not in counts):
+        raise ArgumentsError(f"option --{name} takes a number from {counts[0]} to {counts[-1]}, not {number[0]}")
     if name == "named_labels":
         check_named_labels(value)
     if name == "search_task" and value not in _TASKS:
@@ -164,12 +174,19 @@ def _no_option(word: str) -> str:
 
 
 def with_suggestion(error: ArgumentsError, known: Iterable[str]) -> ArgumentsError:
-    """The same error, with the nearest option's name where VW did not recognise one, and in our words a stray one."""
+    """The same error, with the nearest name where VW knows no such option or choice, and in our words a stray file."""
     if opened := _OPENED.search(str(error)):
         return ArgumentsError(_no_option(opened[1]))
+    if choice := _NO_CHOICE.search(str(error)):
+        near = _nearest(choice[1], choice[3].split(", "))
+        return ArgumentsError(f"option {choice[2]} takes one of {choice[3]}, not {choice[1]!r}{near}")
     found = _UNRECOGNISED.search(str(error))
     if not found:
         return error
     name = found[1].partition("=")[0]
+    return ArgumentsError(f"unknown VW option '--{name}'{_nearest(name, known, '--')}")
+
+
+def _nearest(name: str, known: Iterable[str], dashes: str = "") -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return ArgumentsError(f"unknown VW option '--{name}'" + (f"; did you mean '--{near[0]}'?" if near else ""))
+    return f"; did you mean '{dashes}{near[0]}'?" if near else ""
