@@ -99,7 +99,7 @@ class Mdl(Transform[Options]):
     def _rows_of_few(self, batch: Batch) -> list[list[bytes]]:
         rows: list[list[bytes]] = [[] for _ in batch.lines]
         for each in self._inputs:
-            for row, values in zip(rows, batch.numbers(each.namespace, each.reader).tolist()):
+            for row, values in zip(rows, batch.rows(each.namespace, each.reader)):
                 row.extend(map(getitem, each.texts, map(bisect_right, each.cuts, values)))
         return rows
 

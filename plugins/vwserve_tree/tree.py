@@ -67,10 +67,9 @@ class Tree(Transform[Options]):
 
     def apply(self, batch: Batch) -> Mapping[str, Sequence[bytes]]:
         """One feature a tree for each line; what a line does not have, is missing to the trees."""
-        matrix = batch.numbers(self.options.input, self._numbers)
-        if self._row_text and len(matrix) <= self._few_rows:
-            return {self.options.output: list(map(self._row_text, matrix.tolist()))}
-        leaves = self._scorer.leaves(matrix)
+        if self._row_text and len(batch) <= self._few_rows:
+            return {self.options.output: list(map(self._row_text, batch.rows(self.options.input, self._numbers)))}
+        leaves = self._scorer.leaves(batch.numbers(self.options.input, self._numbers))
         text = self._token_bytes.take(leaves.ravel(), axis=0).tobytes()
         length = len(text) // len(leaves)
         return {self.options.output: [text[start : start + length - 1] for start in range(0, len(text), length)]}

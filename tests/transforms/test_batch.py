@@ -64,7 +64,12 @@ def test_a_namespace_is_read_once_for_all_that_ask() -> None:
     batch = Batch([b"|n a:1"] * 5)
     more = batch.with_added([{"k": [b"x"] * 5}])
     assert more.numbers("n", NumberReader(["a"])) is batch.numbers("n", NumberReader(["a"]))
+    assert more.rows("n", NumberReader(["a"])) == [[1.0]] * 5
     assert more.features("n") is batch.features("n")
+    few = Batch([b"|n a:1"])
+    more = few.with_added([{"k": [b"x"]}])
+    assert more.rows("n", NumberReader(["a"])) is few.rows("n", NumberReader(["a"]))
+    assert few.with_added([{"n": [b"a:2"]}]).rows("n", NumberReader(["a"])) == [[2.0]]
 
 
 def test_numbers_are_not_to_be_written_to() -> None:
@@ -101,4 +106,6 @@ def test_reads_numbers(section: bytes, row: list[float]) -> None:
 def test_many_texts_read_as_each_by_itself(sections: list[bytes]) -> None:
     reader = NumberReader(["a", "b", "age"])
     alone = np.concatenate([reader.read([text]) for text in sections]) if sections else np.empty((0, 3))
-    np.testing.assert_array_equal(Batch([b"|n " + text for text in sections]).numbers("n", reader), alone)
+    batch = Batch([b"|n " + text for text in sections])
+    np.testing.assert_array_equal(batch.numbers("n", reader), alone)
+    np.testing.assert_array_equal(np.array(batch.rows("n", reader)).reshape(alone.shape), alone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, repeat
 from typing import NamedTuple
@@ -30,6 +31,7 @@ class Batch:
         self._sections: dict[str, Sequence[bytes]] = {}
         self._pairs: dict[str, Pairs | None] = {}
         self._numbers: dict[tuple[str, tuple[str, ...]], Floats] = {}
+        self._rows: dict[tuple[str, tuple[str, ...]], Sequence[Sequence[float]]] = {}
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -69,10 +71,11 @@ class Batch:
         key = (namespace, reader.names)
         matrix = self._numbers.get(key)
         if matrix is None:
-            texts = self.features(namespace)
-            if len(texts) < _FEW:
-                matrix = reader.read(texts)
+            if len(self.lines) < _FEW:
+                rows = self.rows(namespace, reader)
+                matrix = np.array(rows, np.float64).reshape(len(rows), len(reader.names))
             else:
+                texts = self.features(namespace)
                 if namespace not in self._pairs:
                     self._pairs[namespace] = Pairs.of(texts)
                 matrix = reader.read(texts, self._pairs[namespace])
@@ -80,21 +83,39 @@ class Batch:
             matrix.flags.writeable = False
         return matrix
 
+    def rows(self, namespace: str, reader: NumberReader) -> Sequence[Sequence[float]]:
+        """What `numbers` gives, in lists: for a line alone an array costs more than it saves."""
+        if len(self.lines) >= _FEW:
+            found: list[list[float]] = self.numbers(namespace, reader).tolist()
+            return found
+        if self._source is not self and all(name != namespace for name, _ in self._added):
+            return self._source.rows(namespace, reader)
+        key = (namespace, reader.names)
+        rows = self._rows.get(key)
+        if rows is None:
+            rows = self._rows[key] = list(map(reader.row, self.features(namespace)))
+        return rows
+
     def text(self) -> bytes:
         """All lines with what was added, each ended by a newline, as VW reads them.
 
         Nothing is added to a line without a '|': it is no example, and must not become one.
         """
-        lines = self.lines
-        columns: list[Iterable[bytes]] = [lines]  # side by side they are the lines, put together in one go
-        bars = [b"|" in line for line in lines]
-        for namespace, texts in self._added:
-            head = b" |%s " % namespace.encode()
-            if all(texts) and all(bars):
-                columns += [repeat(head), texts]
-            else:
-                columns.append([head + text if text and bar else b"" for text, bar in zip(texts, bars)])
-        return b"".join(chain.from_iterable(zip(*columns, repeat(b"\n"))))
+        return put_together(self.lines, self._added)
+
+
+def put_together(lines: Sequence[bytes], added: Iterable[tuple[str, Sequence[bytes]]]) -> bytes:
+    """Lines with namespaces added to them, for each a text a line; see `Batch.text`."""
+    columns: list[Iterable[bytes]] = [lines]  # side by side they are the lines, put together in one go
+    bars = [b"|" in line for line in lines]
+    all_bars = all(bars)
+    for namespace, texts in added:
+        head = b" |%s " % namespace.encode()
+        if all_bars and all(texts):
+            columns += [repeat(head), texts]
+        else:
+            columns.append([head + text if text and bar else b"" for text, bar in zip(texts, bars)])
+    return b"".join(chain.from_iterable(zip(*columns, repeat(b"\n"))))
 
 
 class NumberReader:
@@ -106,6 +127,7 @@ class NumberReader:
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
         self._columns = {name.encode(): column for column, name in enumerate(self.names)}
+        self._missing = [math.nan] * len(self.names)
 
     def read(self, texts: Sequence[bytes], pairs: Pairs | None = None) -> Floats:
         """A row for each text, a column for each name; NaN where there is no finite number.
@@ -122,17 +144,21 @@ class NumberReader:
             else:
                 matrix[pairs.rows[known], columns[known]] = pairs.values[known]
             return matrix
-        missing = [float("nan")] * len(self.names)
-        rows = []
-        for text in texts:
-            row = missing.copy()
-            for feature in text.split():
-                name, colon, value = feature.partition(b":")
-                column = self._columns.get(name)
-                if column is not None:
-                    row[column] = _number(value) if colon else 1.0
-            rows.append(row)
-        return np.array(rows, np.float64).reshape(len(texts), len(self.names))
+        return np.array(list(map(self.row, texts)), np.float64).reshape(len(texts), len(self.names))
+
+    def row(self, text: bytes) -> list[float]:
+        """The row of one text."""
+        row = self._missing.copy()
+        columns = self._columns
+        for feature in text.split():
+            name, colon, value = feature.partition(b":")
+            if name in columns:
+                try:
+                    number = float(value) if colon else 1.0
+                except ValueError:
+                    number = math.nan
+                row[columns[name]] = number if -math.inf < number < math.inf else math.nan
+        return row
 
 
 class Pairs(NamedTuple):
@@ -183,14 +209,6 @@ def _floats(texts: Sequence[bytes]) -> Floats:
         except (ValueError, OverflowError):
             pass
     return np.fromiter(map(float, texts), np.float64, len(texts))
-
-
-def _number(text: bytes) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        return float("nan")
-    return value if value - value == 0.0 else float("nan")
 
 
 def _sections(lines: Sequence[bytes], namespace: bytes) -> list[bytes]:

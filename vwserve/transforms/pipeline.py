@@ -15,7 +15,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from vwserve.transforms.artifact import read_artifact
-from vwserve.transforms.batch import Batch
+from vwserve.transforms.batch import Batch, put_together
 from vwserve.transforms.errors import TransformError
 from vwserve.transforms.plugins import TransformType
 from vwserve.transforms.transform import Transform
@@ -33,11 +33,12 @@ class Declaration:
 class Step:
     """A transform at its place in a pipeline, after the steps that it reads from; `applied` counts examples."""
 
-    __slots__ = ("__weakref__", "after", "applied", "transform")
+    __slots__ = ("__weakref__", "after", "applied", "transform", "writes")
 
     def __init__(self, transform: Transform[Any], after: tuple[Step, ...]) -> None:
         self.transform = transform
         self.after = after
+        self.writes = frozenset(transform.writes)
         self.applied = 0
 
 
@@ -61,7 +62,9 @@ class Request:
         """The lines with all that the steps add, each ended by a newline, as VW reads them."""
         text = self._texts.get(steps)
         if text is None:
-            text = self._texts[steps] = self._batch.with_added(map(self.derived, steps)).text()
+            text = self._texts[steps] = put_together(
+                self.lines, [pair for step in steps for pair in self.derived(step).items()]
+            )
             if text.count(b"\n") != len(self.lines):
                 raise TransformError("a transform gave a text with a newline in it")
         return text
@@ -76,7 +79,7 @@ class Request:
         for namespace, texts in derived.items():
             if len(texts) != len(self.lines):
                 raise TransformError(f"transform {kind} gave {len(texts)} texts for {len(self.lines)} lines")
-            if namespace not in step.transform.writes:
+            if namespace not in step.writes:
                 raise TransformError(f"transform {kind} wrote the namespace {namespace!r}, which it did not declare")
         step.applied += len(self.lines)
         return derived
