@@ -19,6 +19,7 @@ from vwserve.configuration import Node
 from vwserve.configuration.schema import Items, Word
 from vwserve.transforms import Artifact, Batch, Namespace, Transform, TransformError
 
+_COLON, _SPACE = b": "
 _TERM = Word(re.compile(r"[^\s|]{2,8}"), "a cross: the first letters of two to eight namespaces, ':' for any")
 _FEATURE = Word(re.compile(r"[^\s|:^]+\^[^\s|:]+"), "a feature: namespace^name")
 
@@ -53,8 +54,8 @@ class Crosses(Transform[Options]):
         for listed, what in ((options.namespaces, "namespaces"), (options.features, "features")):
             if len(set(listed)) != len(listed):
                 raise TransformError(f"{what}: the same cross stands there twice")
-        self._crosses = [[_Feature(name) for name in cross] for cross in options.features]
-        self._reads = tuple(dict.fromkeys(each.namespace for cross in self._crosses for each in cross))
+        self._crosses = list(map(_Cross, options.features))
+        self._reads = tuple(dict.fromkeys(each.namespace for cross in self._crosses for each in cross.features))
 
     @property
     def reads(self) -> Sequence[str]:
@@ -77,15 +78,47 @@ class Crosses(Transform[Options]):
             return {}
         sections = {namespace: list(map(_padded, batch.features(namespace))) for namespace in self._reads}
         crossed = [
-            [
-                b"" if None in values else _crossed(cross, values)
-                for values in zip(*(map(each.value, sections[each.namespace]) for each in cross))
-            ]
+            list(map(cross.text, *(map(each.value, sections[each.namespace]) for each in cross.features)))
             for cross in self._crosses
         ]
         if len(crossed) == 1:
             return {self.options.output: crossed[0]}
         return {self.options.output: [b" ".join(filter(None, row)) for row in zip(*crossed)]}
+
+
+class _Cross:
+    """A cross of single features."""
+
+    def __init__(self, features: Sequence[str]) -> None:
+        self.features = list(map(_Feature, features))
+        self._name = b"^".join(each.name for each in self.features)
+
+    def text(self, *values: bytes | None) -> bytes:
+        """The crossed feature for a value of each of its features, empty where one of them is missing (None)."""
+        product = 1.0
+        try:
+            for value in values:
+                if value is None:
+                    return b""
+                product *= float(value) if value else 1.0
+            name = self._name
+        except ValueError:
+            if None in values:
+                return b""
+            name, product = self._with_words([value or b"" for value in values])
+        # Nine digits tell any two numbers of single precision apart, which is what VW reads; more take longer to judge.
+        return name if product == 1.0 else b"%s:%.9g" % (name, product)
+
+    def _with_words(self, values: Sequence[bytes]) -> tuple[bytes, float]:
+        """The name that carries the words among the values, and the product of the others."""
+        names, product = [], 1.0
+        for feature, value in zip(self.features, values):
+            try:
+                product *= float(value) if value else 1.0
+                names.append(feature.name)
+            except ValueError:
+                names.append(b"%s=%s" % (feature.name, value))
+        return b"^".join(names), product
 
 
 class _Feature:
@@ -94,45 +127,25 @@ class _Feature:
     def __init__(self, feature: str) -> None:
         self.namespace, _, name = feature.partition("^")
         self.name = name.encode()
-        self._valued = b" %s:" % self.name
-        self._bare = b" %s " % self.name
+        self._start = b" " + self.name
+        self._length = len(self._start)
 
     def value(self, section: bytes) -> bytes | None:
         """Its value in a padded section: empty where it stands without one, None where it does not stand.
 
         Of one that stands there twice the last counts.
         """
-        valued, bare = section.rfind(self._valued), section.rfind(self._bare)
-        if valued <= bare:
-            return None if bare < 0 else b""
-        start = valued + len(self._valued)
-        return section[start : section.index(b" ", start)]
+        at = section.rfind(self._start)
+        while at >= 0:
+            end = at + self._length
+            if section[end] == _COLON:
+                return section[end + 1 : section.index(b" ", end)]
+            if section[end] == _SPACE:
+                return b""
+            at = section.rfind(self._start, 0, at)  # that was a longer name
+        return None
 
 
 def _padded(section: bytes) -> bytes:
     """A section with a space before and after each feature."""
     return b" %s " % section.replace(b"\t", b" ")
-
-
-def _crossed(features: Sequence[_Feature], values: Sequence[bytes]) -> bytes:
-    """One feature of several."""
-    names, product = [], 1.0
-    for feature, value in zip(features, values):
-        number = _number(value)
-        if number is None:
-            names.append(b"%s=%s" % (feature.name, value))
-        else:
-            names.append(feature.name)
-            product *= number
-    name = b"^".join(names)
-    # Nine digits tell any two numbers of single precision apart, which is what VW reads; more take it longer to judge.
-    return name if product == 1.0 else b"%s:%.9g" % (name, product)
-
-
-def _number(value: bytes) -> float | None:
-    if not value:
-        return 1.0
-    try:
-        return float(value)
-    except ValueError:
-        return None

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-_INCOMPLETE = (b" :", b"\t:", b": ", b":\t")  # a regular expression would cost as much as the rest
 _NUMERIC = b"0123456789+-.eE,"
 _FEW = 4  # below this many lines numpy's cost a call is more than it saves
 
@@ -180,8 +179,8 @@ class Pairs(NamedTuple):
         parts = joined.replace(b":", b" ").split()
         total = sum(counts)
         # A feature without a colon, a name or a value breaks the alternation of names and values.
-        bounded = b" %s " % joined
-        if len(parts) != 2 * total or any(pair in bounded for pair in _INCOMPLETE):
+        bounded = b" %s " % (joined.replace(b"\t", b" ") if b"\t" in joined else joined)
+        if len(parts) != 2 * total or b" :" in bounded or b": " in bounded:
             return None
         try:
             values = _floats(parts[1::2])
