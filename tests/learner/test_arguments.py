@@ -9,7 +9,7 @@ import pytest
 
 from tests.learner.reference import vw
 from vwserve.errors import ArgumentsError, ModelError
-from vwserve.learner import Learner
+from vwserve.learner import Bounds, Learner
 from vwserve.learner.arguments import REFUSED, split_arguments
 
 
@@ -81,8 +81,8 @@ def test_values_stand_behind_a_space_an_equals_sign_or_in_quotes(arguments: str)
 
 @pytest.mark.parametrize("arguments", ["-q ff", "-qff", "--quadratic ff", "--quadratic=ff"])
 def test_interactions_are_understood_in_every_spelling(arguments: str) -> None:
-    learner = Learner(arguments)
-    assert learner._expansion.size(b"|f a b") == 2 + 3
+    learner = Learner(arguments, bounds=Bounds(features=1))
+    assert b"5 features after interactions" in learner.answer(b"|f a b\n")
     learner.close()
 
 
@@ -200,9 +200,28 @@ def test_named_labels_of_a_model_file_are_looked_at_too(tmp_path: Path) -> None:
     assert os.listdir("/proc/self/fd") == before
 
 
-def test_active_learning_is_refused_where_it_would_open_a_port() -> None:
-    assert "--simulation" in refusal("--active")
-    assert accepted("--active --simulation").startswith(b"0")
+@pytest.mark.parametrize(
+    "arguments",
+    ["--lrq ab{}", "--lrq={}", "--lrqfa abc{}", "--ngram {}", "--ngram f{}", "--ngram=f{} --skips 1"],
+)
+def test_numbers_behind_namespaces_are_bounded_too(arguments: str) -> None:
+    assert "takes a number from" in refusal(arguments.format(10**9))
+    assert "takes a number from" in refusal(arguments.format(10**30))
+    assert "takes a number from 0 to 1000" in refusal(f"--ngram f2 --skips f{10**9}")
+    assert accepted("--lrq fg3 --lrq fh2 --ngram f2 --skips 0").startswith(b"0")
+
+
+def test_a_choice_that_vw_does_not_know_is_named_with_those_there_are() -> None:
+    assert refusal("--loss_function logistik") == (
+        "option --loss_function takes one of classic, expectile, hinge, logistic, poisson, quantile, squared, "
+        "not 'logistik'; did you mean 'logistic'?"
+    )
+    assert refusal("--cb 3 --cb_type foo").endswith("takes one of dm, dr, ips, mtr, sm, not 'foo'")
+
+
+@pytest.mark.parametrize("option", ["--active", "--active --simulation", "--multiworld_test f", "--graph_feedback"])
+def test_what_is_not_for_serving_is_refused(option: str) -> None:
+    assert "has no place here" in refusal(option)
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,6 @@ SCALAR: dict[Line, list[str]] = {
         "--boosting 3 --alg logistic",
         "--boosting 3 --alg adaptive",
         "--classweight 1:2,-1:0.5",
-        "--active --simulation",
         "--active_cover --loss_function logistic",
         "--bootstrap 3 --bs_type vote",
         "--replay_b 5 --loss_function logistic",
@@ -148,7 +147,6 @@ DECISIONS: dict[Line, list[str]] = {
         "--cb_explore 5 --squarecb",
         "--cb_explore 5 --cb_type dm",
         "--cb_explore 5 --cb_force_legacy --bag 2",
-        "--multiworld_test f",
     ],
     lines.continuous: [
         "--cats 4 --bandwidth 3 --min_value 0 --max_value 32",

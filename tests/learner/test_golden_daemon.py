@@ -14,6 +14,7 @@ import pytest
 from tests.learner import lines
 from tests.learner.reference import PATIENCE_S, joined, joined_groups
 from vwserve.learner import Learner
+from vwserve.wire.framing import LineFramer
 
 pytestmark = pytest.mark.e2e
 
@@ -96,8 +97,10 @@ def test_multi_line_examples(arguments: str, form: Callable[[random.Random], lis
 
 def test_a_byte_order_mark_and_windows_line_ends() -> None:
     learner = Learner()
-    marked = b"\xef\xbb\xbf1 |f a\n\xef\xbb\xbf|f a\n\xef\xbb\xbf't |f a b\n"
-    assert learner.answer(marked) == answered("", marked.replace(b"\n", b"\r\n"))
+    sent = b"\xef\xbb\xbf1 |f a\r\n\xef\xbb\xbf|f a\r\n\xef\xbb\xbf't |f a b\r\n"
+    framer = LineFramer(line_bytes=1000)
+    framer.feed(sent)
+    assert [learner.answer(chunk) for chunk in framer.chunks if isinstance(chunk, bytes)] == [answered("", sent)]
     learner.close()
 
 

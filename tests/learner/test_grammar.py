@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.learner import lines
 from vwserve.learner.bounds import Bounds
-from vwserve.learner.grammar import Grammar, Shape, feature_sizes, split_head, tag_of
+from vwserve.learner.grammar import Grammar, Shape, feature_sizes
 from vwserve.learner.headroom import Caps
 from vwserve.learner.labels import Classes, Targets, label_form
 
@@ -140,12 +140,6 @@ def test_what_vw_reads_as_it_is_meant_is_an_example(line: bytes) -> None:
 
 
 def test_a_number_right_before_the_bar_is_a_tag_and_no_label() -> None:
-    assert split_head(b"1") == ([], b"1")
-    assert split_head(b"1 ") == ([b"1"], b"")
-    assert split_head(b"1 2 'a b' ") == ([b"1", b"2", b"'a", b"b'"], b"")
-    assert split_head(b"1 't ") == ([b"1"], b"t")
-    assert tag_of(b"1|f a") == b"1"
-    assert tag_of(b"1 2 0.5 'it's|f a") == b"it's"
     assert SIMPLE.observed(b"1|f a\n1 |f a\n'1 |f a\n|f a\n  -1  |f a\ntag|f 1 \n") == [0, 1, 0, 0, 1, 0]
 
 

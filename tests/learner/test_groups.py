@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vwserve.learner import Learner
-from vwserve.learner.groups import group_fault, merged
+from vwserve.learner.groups import group_fault, with_lent
 
 RIGHT: list[tuple[str, list[bytes]]] = [
     ("--cb_adf", [b"|a x", b"1:1:0.5 |a y"]),
@@ -93,10 +93,12 @@ def test_a_wrong_example_costs_only_itself(arguments: str, group: list[bytes], r
 
 
 def test_an_action_has_the_features_that_the_shared_line_and_a_slot_lend_it() -> None:
-    assert merged([b"shared |s x", b"|a x"]) == [b"shared |s x", b"|a x |s x"]
-    assert merged([b"|a x", b"'shared |a y"]) == [b"|a x", b"'shared |a y"]
-    slots = [b"ccb shared |s x", b"ccb action |a x", b"ccb slot |t", b"ccb slot |t y z"]
-    assert merged(slots) == [slots[0], b"ccb action |a x |s x |t y z", slots[2], slots[3]]
+    assert with_lent([b"shared |s x", b"|a x"], [{"s": 2.0}, {"a": 1.0}])[1] == {"s": 2.0, "a": 1.0}
+    alone: list[dict[str, float]] = [{"a": 1.0}, {"a": 2.0}]
+    assert with_lent([b"|a x", b"'shared |a y"], alone) == alone
+    slots = [b"ccb shared |s", b"ccb action |a", b"ccb slot |t", b"ccb slot |t"]
+    sizes = [{"s": 5.0}, {"a": 1.0, "s": 7.0}, {"t": 3.0}, {"t": 4.0}]
+    assert with_lent(slots, sizes)[1] == {"s": 7.0, "a": 1.0, "t": 4.0}
 
 
 def test_kinds_without_rules_have_no_fault() -> None:

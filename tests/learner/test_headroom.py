@@ -11,8 +11,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.learner.reference import joined
+from tests.learner.weights import loaded
 from vwserve.learner import Bounds, Learner
+from vwserve.learner.binding import Workspace
+from vwserve.learner.grammar import Grammar, feature_sizes
 from vwserve.learner.headroom import PRODUCT, UNLIMITED, Headroom
+from vwserve.learner.labels import label_form
+from vwserve.learner.options import classes_of, expansion_of, headroom_of, targets_of
 
 TOGETHER = b"too large together"
 
@@ -57,9 +62,9 @@ LASTING = {"--coin": 6, "--pistol": 4, "--freegrad": 6}
 
 def infinite(learner: Learner, arguments: str) -> list[float]:
     """What is not finite of the weights and their lasting state."""
-    vw = learner._workspace._vw
-    lasting = min(vw.get_stride(), LASTING.get(arguments.partition(" ")[0], 3))
-    states = [vw.get_weight(index, place) for index in range(vw.num_weights()) for place in range(lasting)]
+    with loaded(learner) as vw:
+        lasting = min(vw.get_stride(), LASTING.get(arguments.partition(" ")[0], 3))
+        states = [vw.get_weight(index, place) for index in range(vw.num_weights()) for place in range(lasting)]
     return [state for state in states if not math.isfinite(state)]
 
 
@@ -201,16 +206,32 @@ def test_random_extreme_lines_leave_every_state_finite(arguments: str, seed: int
 def test_no_ordinary_line_is_refused_when_it_is_looked_at(
     arguments: str, label: float, importance: float, value: float, weight: float
 ) -> None:
-    learner = _LEARNERS[arguments]
+    judge, grammar = _ORDINARY[arguments], _ORDINARY[arguments].grammar
     for form in MODELS[arguments]:
         shown = f" {10**importance:.3f}" if ":" not in form else ""
         line = f"{form.format(f'{10**label:.2f}')}{shown} |f:{10**weight:.3f} a:{10**value:.4f} b".encode()
-        if learner._grammar.shape(line + b"\n") is not None:
-            assert learner._grammar.fault(line) is None
-            assert learner._strain_fault([line], [line]) is None, line
+        if grammar.shape(line + b"\n") is not None:
+            assert grammar.fault(line) is None
+            worst, weight_ = grammar.label_sizes(line) or (0.0, 0.0)
+            largest = judge.expansion.largest(feature_sizes(line))
+            assert judge.headroom.fault(worst, weight_, largest) is None, line
 
 
-_LEARNERS = {arguments: Learner(arguments + " -b 5") for arguments in MODELS}
+class _Ordinary:
+    """What judges the ordinary lines of a model."""
+
+    def __init__(self, arguments: str) -> None:
+        workspace = Workspace(arguments.split())
+        options, kind, bounds = workspace.options, workspace.label_kind, Bounds()
+        workspace.close()
+        self.expansion = expansion_of(options)
+        self.headroom = headroom_of(options, kind, self.expansion.degree)
+        caps = self.headroom.caps(bounds)
+        form = label_form(kind, classes_of(options), bounds, False, targets_of(options), caps)
+        self.grammar = Grammar(form, bounds.magnitude, caps)
+
+
+_ORDINARY = {arguments: _Ordinary(arguments + " -b 5") for arguments in MODELS}
 
 
 # -- what happens afterwards -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vwserve.learner.binding import Workspace
-from vwserve.learner.numbers import number_fault, ordinary_number, show, value_fault
+from vwserve.learner.numbers import number_fault, ordinary_number, value_fault
 
 numbers = st.one_of(
     st.from_regex(re.compile(rb"[+-]?(?:[0-9]{0,20})(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{0,3})?"), fullmatch=True),
@@ -132,9 +132,3 @@ def test_a_value_that_is_plainly_a_word_is_hashed_with_the_name(value: bytes) ->
 )
 def test_a_value_that_vw_takes_for_a_number_without_its_being_one_is_refused(value: bytes) -> None:
     assert value_fault(value, 1e12) is not None
-
-
-def test_what_is_shown_of_a_line_is_short_and_on_one_line() -> None:
-    assert show(b"a\nb") == "'a\\nb'"
-    assert len(show(b"x" * 1000)) < 50
-    assert "\n" not in show(bytes(range(256)))

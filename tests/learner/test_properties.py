@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from tests.learner import lines
 from tests.learner.reference import complaints, joined, joined_groups, vw
+from tests.learner.weights import weights
 from vwserve.learner import Learner
+from vwserve.learner.binding import Workspace
 
 LINES = 1500
 GROUPS = 400
@@ -62,11 +64,6 @@ HARMLESS = (
 )
 
 
-def weights(learner: Learner) -> list[float]:
-    """All weights of a model."""
-    return list(learner._workspace.weights_digestible())
-
-
 def sound(complaint: str) -> bool:
     """Whether a complaint of VW is about something else than its input."""
     return any(harmless in complaint for harmless in HARMLESS)
@@ -95,7 +92,7 @@ def test_spoilt_lines_are_refused_and_the_others_answered_as_if_alone(
     expected = vw(arguments, data, tmp_path)
     alone = Learner(arguments)
     assert alone.answer(data) == expected
-    assert weights(learner) == weights(alone)
+    assert weights(learner, arguments) == weights(alone, arguments)
     if not form.__name__.startswith(("multilabel", "bandit", "continuous")):
         printed = [line.split(b"\n")[0] for line in expected.split(b"\n")]
         assert [(reply.text + b" " + reply.tag if reply.tag else reply.text) for reply in answers] == [
@@ -172,12 +169,12 @@ _valid = st.tuples(_labels, _features, _features).map(lambda parts: f"{parts[0]}
 @settings(max_examples=100)
 @given(st.lists(_valid, min_size=1, max_size=8))
 def test_random_valid_lines_are_answered_as_vw_does(data: list[bytes]) -> None:
-    ours, theirs = Learner("-b 8 -q fg"), Learner("-b 8 -q fg")
+    ours, theirs = Learner("-b 8 -q fg"), Workspace(["-b", "8", "-q", "fg"])
     answers = ours.answer(joined(data)).split(b"\n")[:-1]
     for line, answer in zip(data, answers, strict=True):
-        (parsed,) = theirs._workspace.parse(line)
+        (parsed,) = theirs.parse(line)
         scalars: list[float] = []
-        theirs._workspace.learn([parsed], scalars)
+        theirs.learn([parsed], scalars)
         assert float(answer.split()[0]) == pytest.approx(scalars[0], abs=1e-6)
     assert weights(ours) == weights(theirs)
     ours.close()

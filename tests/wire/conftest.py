@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pytest
 
+from tests.learner.weights import weights as saved_weights
 from vwserve.model.servable import Servable
 from vwserve.model.together import answer_all
 from vwserve.wire import Model, Models, Session
@@ -108,11 +109,7 @@ def weights() -> Callable[[Models], list[list[float]]]:
 
     def read(models: Models) -> list[list[float]]:
         servables = [models.get(name) for name in models.names()]
-        return [
-            list(servable.learner._workspace.weights_digestible())
-            for servable in servables
-            if isinstance(servable, Servable)
-        ]
+        return [saved_weights(servable.learner) for servable in servables if isinstance(servable, Servable)]
 
     return read
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vwserve.wire.framing import CHUNK_LINES, Chunk, LineFramer, TooLong
+from vwserve.lines import CHUNK_LINES
+from vwserve.wire.framing import Chunk, LineFramer, TooLong
 
 MARK = b"\xef\xbb\xbf"
 PIECES = st.sampled_from([b"\n", b"\r", b"\r\n", MARK, MARK[:2], b"a", b"bc", b"|f x y", b"\0", b"\xff"])

@@ -8,12 +8,11 @@ from vwserve.errors import RequestError
 from vwserve.wire.requests import (
     Batch,
     Save,
-    example_tag,
     opens_batch,
     parse_address,
     parse_batch,
     parse_save,
-    shown,
+    shown_name,
 )
 
 
@@ -25,6 +24,7 @@ from vwserve.wire.requests import (
         (b"@ctr   |u a", ("ctr",), b"|u a"),
         (b"@ctr", ("ctr",), b""),
         (b"@ctr|u a", ("ctr|u",), b"a"),
+        (b"@ctr \xef\xbb\xbf'x |u", ("ctr",), b"'x |u"),
         (b"@n\xff\0 |u", ("n\ufffd\0",), b"|u"),
     ],
 )
@@ -99,25 +99,8 @@ def test_an_example_is_no_save_command(line: bytes) -> None:
     assert parse_save(line) is None
 
 
-@pytest.mark.parametrize(
-    ("line", "tag"),
-    [
-        (b"|f a", b""),
-        (b"1 |f a", b""),
-        (b"1 'x|f a", b"x"),
-        (b"1 'x |f a", b"x"),
-        (b"1 x|f a", b"x"),
-        (b"shared 'q7 |f a", b"q7"),
-        (b"shared |f 'a", b""),
-        (b"", b""),
-    ],
-)
-def test_reads_the_tag_of_an_example(line: bytes, tag: bytes) -> None:
-    assert example_tag(line) == tag
-
-
 @given(st.text())
 def test_a_name_is_shown_on_one_short_line(name: str) -> None:
-    text = shown(name)
+    text = shown_name(name)
     assert len(text.splitlines()) == 1
     assert len(text) <= 80 * 10 + 2
