@@ -19,6 +19,8 @@ ARGUMENTS = {
     "bandit": "-b 10 --cb 2",
     "sets": "-b 10 --multilabel_oaa 3",
     "spread": "-b 10 --bootstrap 3",
+    "unsettled": "-b 10 --oaa 5",
+    "costed": "-b 10 --csoaa 5",
     "named": "-b 10 --oaa 2 --named_labels batch,other",
     "ldf": "-b 10 --csoaa_ldf mc",
 }

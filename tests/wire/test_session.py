@@ -1,6 +1,7 @@
 """One connection's line protocol, against real models."""
 
 import json
+import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -294,6 +295,57 @@ def test_lists_of_labels_stand_beside_other_answers(make_models: MakeModels, tal
     assert talk(models, b"@sets,cvr 'q |u a\n@cvr,sets |u a\n", "") == b"0,2\t0 q\n0\t0,2\n"
 
 
+def test_a_list_of_labels_may_be_empty_and_is_for_no_batch(make_models: MakeModels, talk: Talk) -> None:
+    models = make_models("sets", "cvr")
+    assert talk(models, b"@sets |u a\n@sets 'q |u a\n@cvr,sets |u a\n@sets,cvr 'q |u a\n", "") == (
+        b"\n q\n0\t\n\t0 q\n"
+    )
+    assert kinds(talk(models, b"@sets batch\n|u a\n\n!ping\n", "")) == ["bad-request", "ok"]
+
+
+@pytest.mark.parametrize("option", ["oaa", "csoaa"])
+def test_nothing_is_learned_from_a_batch_in_which_a_label_shuts_out_a_later_one(
+    option: str, make_models: MakeModels, talk: Talk, weights: Weights
+) -> None:
+    name, cost = ("unsettled", b"") if option == "oaa" else ("costed", b":1")
+    models, fresh = make_models(name), make_models(name)
+    answer = talk(models, b"@%s batch\n0%s |a b\n5%s |a c\n\n" % (name.encode(), cost, cost), "")
+    assert answer.startswith(b"!error bad-example candidate 2: class '5' is not in 0..4")
+    assert weights(models) == weights(fresh)
+    assert talk(models, b"5%s |a b\n" % cost, name) != b""
+
+
+def test_a_line_that_one_model_refuses_settles_nothing_for_the_others(
+    make_models: MakeModels, talk: Talk, weights: Weights
+) -> None:
+    models = make_models("unsettled", "cvr")
+    lines = [b"0 |a zz", b"5 |a zz", b"0 |a:nan x", b"0 |a z"]
+    answers = talk(models, b"".join(b"@unsettled,cvr " + line + b"\n" for line in lines), "")
+    assert kinds(answers) == ["ok", "bad-example", "bad-example", "ok"]
+    without = make_models("unsettled", "cvr")
+    talk(without, b"".join(b"@unsettled,cvr " + line + b"\n" for line in (lines[0], lines[3])), "")
+    assert weights(models) == weights(without)
+    # What is a class of one and no label of the other.
+    models = make_models("unsettled", "ctr")
+    answers = talk(models, b"@unsettled,ctr 5 |a b\n@unsettled,ctr 0 |a b\n", "")
+    assert kinds(answers) == ["bad-example", "ok"]
+
+
+def test_a_byte_order_mark_behind_an_address_is_none_of_the_example(models: Models, talk: Talk) -> None:
+    mark = b"\xef\xbb\xbf"
+    assert talk(models, b"@ctr,cvr " + mark + b"'x |f a\n" + mark + b"@ctr " + mark + b"'x |f a\n") == (
+        b"0.500000\t0 x\n0.500000 x\n"
+    )
+    assert talk(models, b"@ctr batch\n" + mark + b"|u a\n\n") == b"0.500000\n"
+
+
+@pytest.mark.parametrize("line", [b"save_user |f a", b"'save |u", b"saved|u a"])
+def test_a_line_with_a_bar_is_an_example_whatever_it_begins_with(line: bytes, models: Models, talk: Talk) -> None:
+    noting = Saves(models)
+    assert kinds(talk(noting, line + b"\n")) == ["bad-example" if line == b"save_user |f a" else "ok"]
+    assert not noting.saved
+
+
 def test_a_long_name_makes_no_long_error(models: Models, talk: Talk) -> None:
     assert len(talk(models, b"@" + b"n" * 10_000 + b" |u a\n")) < 200
 
@@ -450,15 +502,23 @@ def test_shared_features_count_once_for_each_candidate(models: Models, talk: Tal
     assert kinds(talk(models, shared + b"|a x\n" * 4 + b"\n", request_bytes=4096)) == ["too-long"]
 
 
-def test_what_follows_an_unfinished_request_is_not_kept_beyond_the_limit(models: Models) -> None:
+def test_a_candidate_counts_once_for_each_model(models: Models, talk: Talk) -> None:
+    candidates = b"|a xx\n" * 30 + b"\n"  # 30 lines of 5 bytes and 64 more
+    assert kinds(talk(models, b"@ctr batch\n" + candidates, request_bytes=4096)) == ["ok"]
+    assert kinds(talk(models, b"@ctr,cvr batch\n" + candidates, request_bytes=4096)) == ["too-long"]
+
+
+def test_a_request_that_is_never_finished_holds_no_more_than_the_limit(models: Models) -> None:
     session = Session(models, "ctr", line_bytes=4096, request_bytes=4096)
     session.receive(b"@ctr batch\n")
+    read = b"|a yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\n" * 10
+    tracemalloc.start()
     for _ in range(1000):
-        session.receive(b"|a yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\n" * 10)
+        session.receive(read)
         assert not list(session.answers())
-        held = session._group
-        assert held is not None
-        assert sum(map(len, held.lines)) <= 4096
+    held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held_bytes < 20_000
 
 
 # -- order ---------------------------------------------------------------------------------------------------------
