@@ -7,6 +7,7 @@ from vwserve.learner.bounds import Bounds
 from vwserve.learner.interactions import interaction_terms
 from vwserve.learner.judge import Judge
 from vwserve.learner.learner import Learner, Reply
+from vwserve.learner.resuming import Standing
 from vwserve.learner.tally import Observer, Tally
 from vwserve.learner.together import answer_together, take_together
 
@@ -16,6 +17,7 @@ __all__ = [
     "Learner",
     "Observer",
     "Reply",
+    "Standing",
     "Tally",
     "answer_together",
     "interaction_terms",

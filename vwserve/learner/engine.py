@@ -14,35 +14,36 @@ from vwserve.errors import ArgumentsError, ModelError, VwserveError
 from vwserve.learner.arguments import with_suggestion
 from vwserve.learner.binding import Workspace
 from vwserve.learner.origin import Origin
-from vwserve.learner.saving import replacing
+from vwserve.learner.resuming import EACH_MODEL, Standing, resuming_arguments, tells_all
+from vwserve.learner.saving import link_to, replacing
 from vwserve.learner.sink import PredictionSink
 
 _TEST_ONLY = frozenset({"-t", "--testonly"})
 
 
 class Engine:
-    """VW with `arguments`, started from the model file `initial`.
+    """VW with `arguments`, started from the model file `initial`, or gone on from it where `standing` is given.
 
     `workspace` is the one in use, and `sink` what it prints to, None where its predictions are plain numbers. Raises
     ArgumentsError where VW refuses the arguments, and ModelError where it takes them but not the file.
     """
 
-    def __init__(self, arguments: Sequence[str], initial: Path | None) -> None:
+    def __init__(self, arguments: Sequence[str], initial: Path | None, standing: Standing | None = None) -> None:
         self._arguments = arguments
         self.sink: PredictionSink | None = None
         self.learns = _TEST_ONLY.isdisjoint(arguments)
-        self.workspace = self._open_initial(initial)
+        self.workspace = self._open_initial(initial, standing)
         self._origin = Origin(initial) if initial and not self.learns else None
 
-    def renew(self, *more: str) -> None:
-        """Replace a workspace that raised by one that knows what it had learned; `more` is what no file tells."""
+    def renew(self, standing: Standing) -> None:
+        """Replace a workspace that raised by one that knows what it had learned."""
         spoilt, read = self.workspace, self.sink
         with tempfile.TemporaryDirectory(prefix="vwserve-") as folder:
             model = Path(folder, "renewed.vw")
             self.save(model)
             if read is not None:  # a workspace prints from the start of its file
                 self.sink = PredictionSink()
-            self.workspace = self._open(model, "--preserve_performance_counters", *more)
+            self.workspace = self._open(model, standing)
         spoilt.close()
         if read is not None:
             read.close()
@@ -50,14 +51,16 @@ class Engine:
     def save(self, path: Path) -> None:
         """Write the model to `path`, where `vw -i` reads it; raises ModelError where that cannot be done."""
         with replacing(path) as draft:
-            if self.learns:
-                self.workspace.save(draft)
-            elif self._origin is not None:
-                self._origin.copy(draft)
-            else:
-                untrained = Workspace([word for word in self._arguments if word not in _TEST_ONLY])
-                untrained.save(draft)
-                untrained.close()
+            self._write(draft)
+
+    def pour(self, pipe: int, folder: Path) -> None:
+        """Write the model to the descriptor of a pipe, by links that are left in `folder`; raises OSError."""
+        self._write(link_to(pipe, folder))
+
+    @property
+    def tells_all(self) -> bool:
+        """Whether what is saved has all that the model goes on from."""
+        return not self.learns or tells_all(self.workspace.options, single=self.workspace.reading is not None)
 
     def close(self) -> None:
         """Free what the model holds."""
@@ -67,10 +70,20 @@ class Engine:
         if self.sink is not None:
             self.sink.close()
 
-    def _open_initial(self, model: Path | None) -> Workspace:
+    def _write(self, path: Path) -> None:
+        if self.learns:
+            self.workspace.save(path)
+        elif self._origin is not None:
+            self._origin.copy(path)
+        else:
+            untrained = Workspace([word for word in self._arguments if word not in _TEST_ONLY])
+            untrained.save(path)
+            untrained.close()
+
+    def _open_initial(self, model: Path | None, standing: Standing | None) -> Workspace:
         try:
             try:
-                return self._open(model)
+                return self._open(model, standing)
             except ArgumentsError as error:
                 if model is None:
                     raise
@@ -82,15 +95,24 @@ class Engine:
                 self.sink.close()
             raise
 
-    def _open(self, model: Path | None, *more: str) -> Workspace:
-        arguments = [*more, *(["-i", str(model)] if model else []), *self._arguments]
+    def _open(self, model: Path | None, standing: Standing | None = None) -> Workspace:
+        if model is None:
+            arguments = list(self._arguments)
+        elif standing is None:
+            arguments = ["-i", str(model), *self._arguments]
+        else:
+            arguments = resuming_arguments(self._arguments, model, standing)
+        each_model = [EACH_MODEL] if model is None and self.learns else []
         try:
             if self.sink is None:
                 workspace = Workspace(arguments)
-                if workspace.prints_plain_scalars:
+                single = workspace.reading is not None
+                if workspace.prints_plain_scalars and (single or not each_model):
                     return workspace
                 workspace.close()
+                if workspace.prints_plain_scalars:
+                    return Workspace([*each_model, *arguments])
                 self.sink = PredictionSink()
-            return Workspace(arguments, self.sink)
+            return Workspace([*each_model, *arguments], self.sink)
         except ArgumentsError as error:
             raise with_suggestion(error, Workspace([]).options) from error

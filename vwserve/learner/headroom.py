@@ -122,8 +122,11 @@ class Headroom:
 
     def after(self, target: float, importance: float = 1.0) -> Headroom:
         """What there is once such a label has been learned."""
-        seen = self._seen(target, importance)
-        return replace(self, reach=seen) if seen > self.reach and self.slope else self
+        return self.reaching(self._seen(target, importance))
+
+    def reaching(self, reach: float) -> Headroom:
+        """What there is for a model that has met labels up to `reach`."""
+        return replace(self, reach=reach) if reach > self.reach and self.slope else self
 
     def caps(self, bounds: Bounds) -> Caps:
         """The largest caps for this model that are within `bounds`."""

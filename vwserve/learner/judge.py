@@ -21,6 +21,7 @@ from vwserve.learner.groups import group_fault, with_lent
 from vwserve.learner.headroom import UNLIMITED, Caps, Headroom
 from vwserve.learner.labels import Classes, Targets, label_form
 from vwserve.learner.options import classes_of, expansion_of, headroom_of, pairwise, targets_of
+from vwserve.learner.resuming import Standing
 from vwserve.learner.sizes import Sizes
 from vwserve.lines import block_of, split_head
 
@@ -40,10 +41,19 @@ class Rules:
     expansion: Expansion
     headroom: Headroom
     pairwise: bool
+    settled_first: int | None = None  # the first class, where a label settled it in an earlier life
 
 
-def rules_of(options: Mapping[str, Option], kind: str, *, multiline: bool, learns: bool, reach: float) -> Rules:
-    """The rules under these options for a model that has met labels up to `reach`.
+def rules_of(
+    options: Mapping[str, Option],
+    kind: str,
+    *,
+    multiline: bool,
+    learns: bool,
+    reach: float,
+    settled_first: int | None = None,
+) -> Rules:
+    """The rules under these options for a model that has met labels up to `reach`, one of which settled the classes.
 
     Raises ArgumentsError for names of classes that no line carries.
     """
@@ -55,8 +65,9 @@ def rules_of(options: Mapping[str, Option], kind: str, *, multiline: bool, learn
         classes_of(options),
         targets_of(options),
         expansion,
-        headroom_of(options, kind, expansion.degree).after(reach) if learns else UNLIMITED,
+        headroom_of(options, kind, expansion.degree).reaching(reach) if learns else UNLIMITED,
         pairwise(options),
+        settled_first,
     )
 
 
@@ -88,9 +99,10 @@ class Judge:
         return (self._rules.kind, self._classes, self._rules.targets, self._caps, self._bounds, self._rules.expansion)
 
     @property
-    def settled_first(self) -> int | None:
-        """The number of the first class, where only a label has settled it."""
-        return self._classes.first if self._classes.settles and not self._classes.unsettled else None
+    def standing(self) -> Standing:
+        """What the lines that were met have settled, and no model file tells."""
+        settled = self._classes.settles and not self._classes.unsettled and self._rules.kind != "bandit"
+        return Standing(self._classes.first if settled else self._rules.settled_first, self._headroom.reach)
 
     # -- blocks ------------------------------------------------------------------------------------------------------
 

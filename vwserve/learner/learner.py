@@ -20,6 +20,7 @@ from vwserve.learner.header import largest_label
 from vwserve.learner.judge import Judge, rules_of
 from vwserve.learner.losses import loss_of
 from vwserve.learner.options import bits_of, scale_of
+from vwserve.learner.resuming import Standing
 from vwserve.learner.serving import ERROR, Serving
 from vwserve.learner.tally import Tally
 from vwserve.learner.targets import targets
@@ -41,6 +42,7 @@ class Reply(NamedTuple):
 class Learner:
     """VW with `arguments`, started from the model file `initial`; with `learn` false labels are ignored.
 
+    With `standing` the file is one that such a learner saved when it stood so, and it goes on as if it had not stopped.
     Every example is within `bounds`. Raises ArgumentsError where VW refuses the arguments, and ModelError where it
     takes them but not the file.
     """
@@ -51,9 +53,10 @@ class Learner:
         *,
         learn: bool = True,
         initial: Path | None = None,
+        standing: Standing | None = None,
         bounds: Bounds | None = None,
     ) -> None:
-        self._engine = Engine(([] if learn else ["-t"]) + split_arguments(arguments), initial)
+        self._engine = Engine(([] if learn else ["-t"]) + split_arguments(arguments), initial, standing)
         workspace = self._engine.workspace
         options = workspace.options
         self.learns = self._engine.learns
@@ -65,9 +68,16 @@ class Learner:
         self.loss = loss_of(options, self._label_kind)
         self.bits = bits_of(options)
         self.reading = workspace.reading
-        reach = largest_label(initial) if initial else 0.0
+        standing = standing or Standing(reach=largest_label(initial) if initial else 0.0)
         try:
-            rules = rules_of(options, self._label_kind, multiline=self.multiline, learns=self.learns, reach=reach)
+            rules = rules_of(
+                options,
+                self._label_kind,
+                multiline=self.multiline,
+                learns=self.learns,
+                reach=standing.reach,
+                settled_first=standing.first_class,
+            )
         except ArgumentsError as error:  # its own arguments are right: the file has them
             self.close()
             raise ModelError(f"{initial}: {error}") from error
@@ -189,6 +199,20 @@ class Learner:
     def save(self, path: Path) -> None:
         """Write the model to `path`, where `vw -i` reads it; raises ModelError where that cannot be done."""
         self._engine.save(path)
+
+    def pour(self, pipe: int, folder: Path) -> None:
+        """Write the model to the descriptor of a pipe, by links that are left in `folder`; raises OSError."""
+        self._engine.pour(pipe, folder)
+
+    @property
+    def standing(self) -> Standing:
+        """What has to be known, besides the file that `save` writes, to go on from here."""
+        return self._judge.standing
+
+    @property
+    def tells_all(self) -> bool:
+        """Whether with these both another learner goes on exactly; some of VW's reductions keep more to themselves."""
+        return self._engine.tells_all
 
     def close(self) -> None:
         """Free what the model holds."""

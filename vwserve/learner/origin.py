@@ -21,7 +21,8 @@ class Origin:
 
     def copy(self, path: Path) -> None:
         """Write the file's content to `path`."""
-        shutil.copyfile(f"/proc/self/fd/{self._descriptor}", path)
+        with open(f"/proc/self/fd/{self._descriptor}", "rb") as file, path.open("wb") as copy:
+            shutil.copyfileobj(file, copy, 1 << 20)  # a pipe is no file to copyfile
 
     def close(self) -> None:
         """Let go of the file."""

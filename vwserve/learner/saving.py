@@ -29,3 +29,15 @@ def replacing(path: Path) -> Iterator[Path]:
         raise ModelError(f"cannot write the model to {path}: {error}") from error
     finally:
         draft.unlink(missing_ok=True)
+
+
+def link_to(pipe: int, folder: Path) -> Path:
+    """A path in `folder` by which VW writes to the descriptor `pipe`.
+
+    What VW cannot write to a disk it leaves out without a word; whoever reads a pipe can write with more care.
+    """
+    path = folder / "model"
+    # VW opens the path with this ending, and then renames what it opened.
+    for each in (path, path.with_name("model.writing")):
+        each.symlink_to(f"/proc/self/fd/{pipe}")
+    return path

@@ -158,8 +158,7 @@ class Serving:
 
     def _renewed(self, error: RuntimeError) -> bytes:
         """Go on with another workspace, and refuse the example that VW raised on."""
-        first = self._judge.settled_first  # which a model file does not tell
-        self._engine.renew(*([] if first is None else ["--indexing", str(first)]))
+        self._engine.renew(self._judge.standing)
         return self.refuse(RequestError("bad-example", "VW refuses it: " + " ".join(str(error).split())))
 
 
