@@ -29,11 +29,12 @@ FIT_LINES = 10_000
 TRANSFORMS = """transforms:
   - {kind: mdl, input: n, output: m, artifact: mdl.json}
   - {kind: tree, input: n, output: t, artifact: tree.json}
-  - {kind: crosses, namespaces: [mc], features: [[n^I5, n^I6]]}
+  - {kind: crosses, namespaces: [mm], features: [[n^I5, n^I6]]}
 """
 """Bins of 13 counts, leaves of 50 trees, the 26 categories as they are, and two crosses.
 
-One cross is of namespaces, each bin with each category, made in VW. The other is of two features, made by the plugin.
+One cross is of a small namespace, each bin with each other one, made in VW. The other is of two features, made by the
+plugin.
 """
 
 _SEED = 1
