@@ -40,6 +40,8 @@ def test_a_head_is_a_label_and_a_tag(head: bytes, words: list[bytes], tag: bytes
 
 def test_an_answer_of_several_lines_becomes_one() -> None:
     assert one_line(b"1:0.5,2:0.5 t\n\n") == b"1:0.5,2:0.5 t"
+    assert one_line(b"1 2 1 \n\n") == b"1 2 1"
+    assert one_line(b" \n") == b""
     assert one_line(b"1 a\n0 b\n\n") == b"1 a 0 b"
 
 

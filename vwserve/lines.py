@@ -37,8 +37,11 @@ def chunks_of(block: bytes) -> Iterator[bytes]:
 
 
 def one_line(answer: bytes) -> bytes:
-    """VW's answer, which may be several lines with an empty one at the end, as one line without its newline."""
-    return answer.strip(b"\n").replace(b"\n", b" ")
+    """VW's answer, which may be several lines with an empty one at the end, as one line without its newline.
+
+    Some learners put a space behind each word: the last one goes.
+    """
+    return answer.strip(b"\n").replace(b"\n", b" ").rstrip(b" ")
 
 
 def split_head(head: bytes) -> tuple[list[bytes], bytes]:

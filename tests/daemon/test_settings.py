@@ -71,6 +71,7 @@ limits:
   connections: 10
   idle: 5m
   request_bytes: 1MiB
+  lines: 50
   importance: 1e3
   magnitude: 1000000
 admission: {deadline: 20ms, success_target: 0.9}
@@ -90,7 +91,7 @@ admission: {deadline: 20ms, success_target: 0.9}
             connections=10,
             idle_s=300.0,
             request_bytes=1 << 20,
-            bounds=Bounds(importance=1000.0, magnitude=1e6, features=50_000),
+            bounds=Bounds(importance=1000.0, magnitude=1e6, features=50_000, lines=50),
         ),
         control=f"unix:{folder}/run/control.sock:mode=660",
         http="tcp:9542:interface=127.0.0.1",

@@ -106,6 +106,7 @@ def test_the_page_tells_the_defaults() -> None:
     assert parse_size(cells["limits.connections"]) == limits.connections
     assert parse_duration(cells["limits.idle"]) == limits.idle_s
     assert parse_size(cells["limits.request_bytes"]) == limits.request_bytes
+    assert parse_size(cells["limits.lines"]) == limits.bounds.lines
     assert float(cells["limits.importance"]) == limits.bounds.importance
     assert float(cells["limits.magnitude"]) == limits.bounds.magnitude
     assert parse_duration(cells["admission.deadline"]) == admission.deadline_s

@@ -263,6 +263,57 @@ def test_a_static_model_answers_as_vw_does_with_t(arguments: str, form: Line, tm
     learner.close()
 
 
+# Static models whose every answer is drawn anew.
+DRAWING = ("--cats 4", "--cb_sample", "--ccb_explore_adf", "--slates", "--boosting 3 --alg adaptive")
+# Those that VW changes while they predict, which are refused; and one whose file VW does not load with its arguments.
+NEVER_STATIC = ("--regcb", "--regcbopt", "--elim", "--random_seed")
+
+
+def static_cases(*tables: dict[Line, list[str]] | dict[Group, list[str]]) -> list[object]:
+    """The cases of these tables that may be static models."""
+    kept: list[object] = []
+    for table in tables:
+        for form, several in table.items():
+            left = [arguments for arguments in several if not set(NEVER_STATIC) & set(arguments.split())]
+            kept += [pytest.param(form, arguments, id=f"{form.__name__} {arguments}") for arguments in left]
+    return kept
+
+
+@pytest.mark.parametrize(("form", "arguments"), static_cases(SCALAR, CLASSES, DECISIONS))
+def test_a_static_model_answers_the_same_whatever_it_has_seen(form: Line, arguments: str, tmp_path: Path) -> None:
+    learner = static(arguments, lambda learner: learner.answer(joined(lines.stream(form, 100))), tmp_path)
+    probe = joined(lines.stream(form, 20, seed=9))
+    first, second = learner.answer(probe), learner.answer(probe)
+    assert (first != second) == arguments.startswith(DRAWING)
+    learner.answer(joined(lines.spoilt(form, 300, seed=3)))
+    assert arguments.startswith(DRAWING) or learner.answer(probe) == first
+    assert learner.tally.learned == 0 < learner.tally.labelled
+    learner.close()
+
+
+@pytest.mark.parametrize(("form", "arguments"), static_cases(MULTILINE))
+def test_a_static_multi_line_model_answers_the_same_whatever_it_has_seen(
+    form: Group, arguments: str, tmp_path: Path
+) -> None:
+    learner = static(arguments, lambda learner: learner.answer_groups(lines.groups(form, 50)), tmp_path)
+    probe = lines.groups(form, 20, seed=9)
+    first, second = learner.answer_groups(probe), learner.answer_groups(probe)
+    assert (first != second) == arguments.startswith(DRAWING)
+    learner.answer_groups(lines.groups(form, 200, seed=3))
+    assert arguments.startswith(DRAWING) or learner.answer_groups(probe) == first
+    assert learner.tally.learned == 0 < learner.tally.labelled
+    learner.close()
+
+
+def static(arguments: str, teach: Callable[[Learner], object], folder: Path) -> Learner:
+    """A static model that was taught before."""
+    teacher, model = Learner(arguments), folder / "model.vw"
+    teach(teacher)
+    teacher.save(model)
+    teacher.close()
+    return Learner(arguments, learn=False, initial=model)
+
+
 def test_a_model_that_vw_saved_is_learned_on(tmp_path: Path) -> None:
     model = tmp_path / "model.vw"
     first, second = lines.stream(lines.simple, LINES), lines.stream(lines.simple, LINES, seed=2)

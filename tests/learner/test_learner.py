@@ -132,6 +132,18 @@ def test_a_static_model_never_changes(tmp_path: Path) -> None:
         each.close()
 
 
+@pytest.mark.parametrize("option", ["--regcb", "--regcbopt", "--squarecb --elim"])
+def test_what_vw_changes_while_it_predicts_is_no_static_model(option: str, tmp_path: Path) -> None:
+    arguments, model = f"--cb_explore_adf {option}", tmp_path / "model.vw"
+    with pytest.raises(ArgumentsError, match="has no place in a static model"):
+        Learner(arguments, learn=False)
+    learner = Learner(arguments)
+    learner.save(model)
+    learner.close()
+    with pytest.raises(ModelError, match=r"model\.vw: option --\w+ has no place in a static model"):
+        Learner(learn=False, initial=model)
+
+
 def test_a_static_model_without_a_file_is_saved_as_one_that_has_learned_nothing(tmp_path: Path) -> None:
     learner, saved = Learner("--oaa 3 -q ff", learn=False), tmp_path / "saved.vw"
     learner.save(saved)

@@ -75,7 +75,7 @@ def _listened(values: dict[str, Any], node: Node) -> _Listened:
 
 
 def _limits(values: dict[str, Any], node: Node) -> Limits:
-    bounds = {key: values.pop(key) for key in ("features", "importance", "magnitude") if key in values}
+    bounds = {key: values.pop(key) for key in ("features", "lines", "importance", "magnitude") if key in values}
     if "idle" in values:
         values["idle_s"] = values.pop("idle")
     limits = Limits(**values, bounds=Bounds(**bounds))
@@ -142,6 +142,7 @@ SETTINGS: Record[Settings] = Record(
                 "connections": Size(1, 1_000_000),
                 "idle": Duration(0.1, 365 * _DAY_S),
                 "request_bytes": Size(64, 1 << 30),
+                "lines": Size(1, 1_000_000),
                 "importance": Number(1e-6, 1e30),
                 "magnitude": Number(1.0, 1e30),
             },

@@ -19,7 +19,7 @@ from vwserve.learner.grammar import Shape
 from vwserve.learner.header import largest_label
 from vwserve.learner.judge import Judge, rules_of
 from vwserve.learner.losses import loss_of
-from vwserve.learner.options import bits_of, scale_of
+from vwserve.learner.options import bits_of, check_static, scale_of
 from vwserve.learner.resuming import Standing
 from vwserve.learner.serving import ERROR, Serving
 from vwserve.learner.tally import Tally
@@ -70,6 +70,8 @@ class Learner:
         self.reading = workspace.reading
         standing = standing or Standing(reach=largest_label(initial) if initial else 0.0)
         try:
+            if not self.learns:
+                check_static(options)
             rules = rules_of(
                 options,
                 self._label_kind,
@@ -78,8 +80,10 @@ class Learner:
                 reach=standing.reach,
                 settled_first=standing.first_class,
             )
-        except ArgumentsError as error:  # its own arguments are right: the file has them
+        except ArgumentsError as error:
             self.close()
+            if initial is None:
+                raise
             raise ModelError(f"{initial}: {error}") from error
         self._class_names = rules.classes.names
         self._judge = Judge(rules, bounds or Bounds())

@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
+from vwserve.errors import ArgumentsError
 from vwserve.learner.arguments import check_named_labels
 from vwserve.learner.binding import Option
 from vwserve.learner.expansion import ANY_NAMESPACE, Expansion, Term, grams_per_feature
@@ -147,6 +148,14 @@ def expansion_of(options: Mapping[str, Option]) -> Expansion:
         ),
         derived=bool(affixes) + affixes.count(",") + bool(_supplied(options, "spelling")),
     )
+
+
+def check_static(options: Mapping[str, Option]) -> None:
+    """Refuse what does not leave a model as it is that only predicts; raises ArgumentsError."""
+    for name in ("regcb", "regcbopt", "elim"):
+        if _supplied(options, name):
+            # How sure it is of a cost it asks of gd.cc, whose `sensitivity` scales the weights on the way.
+            raise ArgumentsError(f"option --{name} has no place in a static model: VW changes it while it predicts")
 
 
 def pairwise(options: Mapping[str, Option]) -> bool:
