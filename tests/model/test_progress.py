@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from vwserve.model.progress import Progress
+from vwserve.model.progress import Pairs, Progress
 
 
 def area(scores: list[float], labels: list[float]) -> float:
@@ -92,3 +92,47 @@ def test_what_two_have_taken_may_be_joined(scale: str) -> None:
     late.add([0.5], [3.0])
     early.include(late)
     assert (early.auc, early.calibration) == (None, None)
+
+
+def shuffled(count: int) -> tuple[list[float], list[float]]:
+    """Scores and labels."""
+    chance = random.Random(5)
+    return [chance.random() for _ in range(count)], [chance.choice((-1.0, 1.0)) for _ in range(count)]
+
+
+@pytest.mark.parametrize("scale", ["probability", "log-odds", "linear"])
+def test_the_portions_in_which_pairs_come_change_nothing(scale: str) -> None:
+    scores, labels = shuffled(500)
+    whole, portions = Progress(scale), Progress(scale)
+    whole.add(scores, labels)
+    for start in range(0, 500, 7):
+        portions.add(scores[start : start + 7], labels[start : start + 7])
+    assert portions.pairs == whole.pairs
+
+
+@pytest.mark.parametrize("scale", ["probability", "log-odds", "linear"])
+def test_another_goes_on_from_the_pairs(scale: str) -> None:
+    scores, labels = shuffled(500)
+    whole, resumed = Progress(scale), Progress(scale)
+    whole.add(scores[:200], labels[:200])
+    resumed.resume(whole.pairs)
+    for each in (whole, resumed):
+        each.add(scores[200:], labels[200:])
+    assert resumed.pairs == whole.pairs
+    assert (resumed.auc, resumed.calibration) == (whole.auc, whole.calibration)
+
+
+def test_a_model_that_was_not_binary_stays_so() -> None:
+    progress, resumed = Progress("linear"), Progress("linear")
+    progress.add([0.5], [3.0])
+    resumed.resume(progress.pairs)
+    resumed.add([0.3, 0.1], [1.0, 0.0])
+    assert resumed.auc is None
+
+
+@pytest.mark.parametrize("negatives", [(1,), (8192, 1), (-1, 1)])
+def test_what_are_no_pairs_is_refused_and_changes_nothing(negatives: tuple[int, ...]) -> None:
+    progress = Progress("linear")
+    with pytest.raises(ValueError, match="from 0 to 8191"):
+        progress.resume(Pairs(negatives=negatives))
+    assert progress.pairs == Pairs()

@@ -38,7 +38,8 @@ def largest_label(path: Path) -> float:
 def kept_options(path: Path) -> str:
     """The options that VW kept in a model file, as an argument line; empty where the file has none."""
     with path.open("rb") as file:
-        head = file.read(_LONGEST)
+        # VW adds the n-grams that it is given to those that it read, so that they grow with every start.
+        head = file.read(_LONGEST_OPTIONS)
         try:
             place = _LENGTH.size + _LENGTH.unpack_from(head)[0]
             place += _LENGTH.size + _LENGTH.unpack_from(head, place)[0]

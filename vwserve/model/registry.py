@@ -11,6 +11,7 @@ from vwserve.errors import ModelError, Place, Problem, VwserveError
 from vwserve.learner import Bounds
 from vwserve.model.drop import ModelDrop
 from vwserve.model.servable import Servable
+from vwserve.model.state import Resumed
 from vwserve.transforms.pipeline import StepError, TransformPool
 
 MOST_EXPORTS = 100
@@ -118,14 +119,20 @@ class Registry:
             before.servable.close()
 
 
-def build(drop: ModelDrop, bounds: Bounds, pool: TransformPool, version: int = 1) -> Servable:
-    """The servable that a drop describes; raises StepError, ArgumentsError or ModelError."""
+def build(
+    drop: ModelDrop, bounds: Bounds, pool: TransformPool, version: int = 1, resumed: Resumed | None = None
+) -> Servable:
+    """The servable that a drop describes, going on from `resumed` if that is given.
+
+    Raises StepError, ArgumentsError or ModelError.
+    """
     pipeline = pool.pipeline([each.declaration for each in drop.transforms])
     return Servable(
         drop.name,
         drop.vw,
         learn=drop.learn,
         initial=drop.initial,
+        resumed=resumed,
         bounds=bounds,
         pipeline=pipeline,
         version=version,

@@ -11,8 +11,9 @@ from vwserve.errors import ArgumentsError, RequestError
 from vwserve.learner import Bounds, Judge, Learner, Observer, Reply, interaction_terms
 from vwserve.lines import BYTE_ORDER_MARK, one_line
 from vwserve.model.progress import Progress
+from vwserve.model.state import Counts, Resumed, State
 from vwserve.model.transformed import Transformed, TransformedTrial
-from vwserve.transforms.pipeline import Pipeline, Request
+from vwserve.transforms.pipeline import Fingerprint, Pipeline, Request
 
 
 class Totals(NamedTuple):
@@ -32,7 +33,9 @@ class Servable:
     prediction has no space. `pipeline` is what its lines go through before VW reads them, and `arguments` are VW's,
     those that the pipeline contributes included. `loss` names the loss that VW accounts, `scale` what its scores are.
 
-    Not thread-safe: one owner each. Raises ArgumentsError, or ModelError for `initial`, where VW cannot make the model.
+    With `resumed` it goes on, as if it had not stopped, from what such a servable saved, and `initial` is not read.
+
+    Not thread-safe: one owner each. Raises ArgumentsError, or ModelError for a file, where VW cannot make the model.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Servable:
         *,
         learn: bool = True,
         initial: Path | None = None,
+        resumed: Resumed | None = None,
         bounds: Bounds | None = None,
         pipeline: Pipeline | None = None,
         version: int = 1,
@@ -50,7 +54,13 @@ class Servable:
         self.version = version
         self._pipeline = pipeline or Pipeline()
         self.arguments = _with_contributed(arguments, self._pipeline.arguments)
-        self.learner = Learner(self.arguments, learn=learn, initial=initial, bounds=bounds)
+        self.learner = Learner(
+            self.arguments,
+            learn=learn,
+            initial=resumed.file if resumed else initial,
+            standing=resumed.state.standing if resumed else None,
+            bounds=bounds,
+        )
         self._examples: Learner | Transformed = self.learner
         if self._pipeline.derives:
             self._examples = Transformed(self.learner, self._pipeline)
@@ -61,6 +71,9 @@ class Servable:
         self._tally.observe = self._progress.add
         self.scale = self.learner.scale
         self.loss = self.learner.loss
+        self._earlier_loss = 0.0  # that VW does not know of: under -t it begins at zero
+        if resumed:
+            self._resume(resumed.state)
 
     @property
     def summary(self) -> str:
@@ -103,6 +116,29 @@ class Servable:
         """Write the model to `path`, where `vw -i` reads it; raises ModelError where that cannot be done."""
         self.learner.save(Path(path))
 
+    def state(self) -> State:
+        """What has to be known, besides the file that `save` writes, to go on from here."""
+        tally = self._tally
+        tally.flush()
+        counts = Counts(tally.examples, tally.labelled, tally.learned, tally.refused, tally.weight, self._sum_loss)
+        return State(counts, self._progress.pairs, self.learner.standing)
+
+    def _resume(self, state: State) -> None:
+        tally, counts = self._tally, state.counts
+        tally.examples, tally.labelled = counts.examples, counts.labelled
+        tally.learned, tally.refused, tally.weight = counts.learned, counts.refused, counts.weight
+        self._earlier_loss = counts.sum_loss - self.learner.sum_loss
+        self._progress.resume(state.pairs)
+
+    @property
+    def _sum_loss(self) -> float:
+        return self._earlier_loss + self.learner.sum_loss
+
+    @property
+    def fingerprints(self) -> Sequence[Fingerprint]:
+        """What identifies its transforms, in their order."""
+        return self._pipeline.fingerprints
+
     def limit(self, bounds: Bounds) -> None:
         """Take from now on only examples within `bounds`."""
         self.learner.limit(bounds)
@@ -127,7 +163,7 @@ class Servable:
         """The totals as of now; all pairs up to now have been handed to observers."""
         tally = self._tally
         tally.flush()
-        return Totals(tally.examples, tally.labelled, tally.refused, tally.weight, self.learner.sum_loss)
+        return Totals(tally.examples, tally.labelled, tally.refused, tally.weight, self._sum_loss)
 
     @property
     def examples(self) -> int:
@@ -185,7 +221,7 @@ class Servable:
             "learned": self._tally.learned,
             "errors": self._tally.refused,
             "shed": 0,
-            "loss": self.learner.sum_loss / self._tally.weight if self._tally.weight else None,
+            "loss": self._sum_loss / self._tally.weight if self._tally.weight else None,
             "auc": self._progress.auc,
             "calibration": self._progress.calibration,
             "load_factor": 1.0,

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from vwserve.transforms.artifact import read_artifact
+from vwserve.transforms.artifact import digest, read_artifact
 from vwserve.transforms.batch import Batch, put_together
 from vwserve.transforms.errors import TransformError
 from vwserve.transforms.plugins import TransformType
@@ -85,6 +86,19 @@ class Request:
         return derived
 
 
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What identifies a transform for good: two that are equal derive the same, unless a plugin lies about its version.
+
+    `options` are JSON, `artifact` is the digest of its content, empty where the transform is not fitted.
+    """
+
+    kind: str
+    version: str
+    options: str
+    artifact: str
+
+
 class Pipeline:
     """The steps of one model, in the order of its drop; `derives` tells whether they add anything to a line."""
 
@@ -101,6 +115,11 @@ class Pipeline:
     def remarks(self) -> Sequence[str]:
         """What the transforms want known about themselves."""
         return [f"{step.transform.kind}: {remark}" for step in self.steps for remark in step.transform.remarks]
+
+    @cached_property
+    def fingerprints(self) -> Sequence[Fingerprint]:
+        """The identities of the transforms, in their order."""
+        return tuple(_fingerprint(step.transform) for step in self.steps)
 
     def text(self, request: Request) -> bytes:
         """The lines of a request as VW is to read them; raises TransformError."""
@@ -139,12 +158,11 @@ class TransformPool:
 
     def _transform(self, declaration: Declaration) -> Transform[Any]:
         kind = declaration.type
-        content, digest = {}, ""
+        content, identity = {}, ""
         if declaration.artifact is not None:
             stored = read_artifact(declaration.artifact, kind)
-            content, digest = stored.content, stored.digest
-        options = json.dumps(asdict(declaration.options), sort_keys=True, default=str)
-        key = (kind, kind.version, options, digest)
+            content, identity = stored.content, stored.digest
+        key = (kind, kind.version, _written(declaration.options), identity)
         transform = self._transforms.get(key)
         if transform is None:
             try:
@@ -171,6 +189,15 @@ class StepError(TransformError):
     def __init__(self, position: int, text: str) -> None:
         super().__init__(text)
         self.position = position
+
+
+def _fingerprint(transform: Transform[Any]) -> Fingerprint:
+    artifact = digest(transform.artifact) if transform.artifact else ""
+    return Fingerprint(transform.kind, transform.version, _written(transform.options), artifact)
+
+
+def _written(options: Any) -> str:
+    return json.dumps(asdict(options), sort_keys=True, default=str)
 
 
 def _sources(transform: Transform[Any], written: Mapping[str, Step]) -> Iterator[Step]:
