@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from vwserve.learner import Learner
 LINES, GROUPS = 300, 120
 COUNTED_ANEW = {"-t", "--cbzo --policy constant"}  # by VW: a servable adds what was before
 
+_HEADER = re.compile(rb"\0\4\0\0\0.{4}\1", re.DOTALL)  # its end: the options' own, a checksum, and that all is saved
+
 
 def answers(learner: Learner, examples: Sequence[bytes] | Sequence[list[bytes]]) -> list[bytes]:
     """Serve and learn."""
@@ -27,8 +30,7 @@ def content(learner: Learner, folder: Path) -> bytes:
     """What is saved after the options, among which a settled class and a seed may stand in another order."""
     file = folder / "content.vw"
     learner.save(file)
-    data = file.read_bytes()
-    return data[data.index(b"\0\4\0\0\0") + 9 :]  # the options end there, and a checksum of the header follows
+    return _HEADER.split(file.read_bytes(), maxsplit=1)[1]
 
 
 def resumed_alike(examples: Sequence[bytes] | Sequence[list[bytes]], arguments: str, folder: Path) -> None:
