@@ -23,7 +23,7 @@ EXAMPLE = "vwserve bench --quick --only click-pipelined"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("--quick", action="store_true", help="about 20 s instead of minutes; the figures are rougher")
+    parser.add_argument("--quick", action="store_true", help="about 30 s instead of minutes; the figures are rougher")
     parser.add_argument(
         "--only",
         metavar="NAME",
