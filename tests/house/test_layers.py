@@ -41,7 +41,9 @@ BINDING = frozenset({"pylibvw", "vowpalwabbit"})
 BINDING_IMPORTERS = frozenset({"vwserve/learner/binding.py", "vwserve/bench/ceiling.py"})
 
 # Plain synchronous Python, the same in a notebook as in the daemon.
-WITHOUT_TWISTED = frozenset({"errors", "configuration", "learner", "transforms", "model", "guard", "replay"})
+WITHOUT_TWISTED = frozenset(
+    {"errors", "configuration", "learner", "transforms", "model", "durability", "guard", "replay"}
+)
 # Everybody else is handed the reactor. It is a singleton made on import, so even these import it late.
 REACTOR = "twisted.internet.reactor"
 REACTOR_IMPORTERS = frozenset({"daemon", "cli"})
