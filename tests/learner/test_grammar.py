@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from tests.learner import lines
 from vwserve.learner.bounds import Bounds
+from vwserve.learner.classes import Classes, Targets
 from vwserve.learner.grammar import Grammar, Shape, feature_sizes
 from vwserve.learner.headroom import Caps
-from vwserve.learner.labels import Classes, Targets, label_form
+from vwserve.learner.labels import label_form
 
 BOUNDS = Bounds()
 

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from vwserve.errors import RequestError
 from vwserve.learner.binding import Option
 from vwserve.learner.bounds import Bounds
+from vwserve.learner.classes import Classes, Targets
 from vwserve.learner.expansion import Expansion
 from vwserve.learner.grammar import Grammar, Shape, feature_sizes
 from vwserve.learner.groups import group_fault, with_lent
 from vwserve.learner.headroom import UNLIMITED, Caps, Headroom
-from vwserve.learner.labels import Classes, Targets, label_form
+from vwserve.learner.labels import label_form
 from vwserve.learner.options import classes_of, expansion_of, headroom_of, pairwise, targets_of
 from vwserve.learner.resuming import Standing
 from vwserve.learner.sizes import Sizes

@@ -8,18 +8,16 @@ ccb_label.cc, slates_label.cc, cb_continuous_label.cc and multilabel.cc.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from vwserve.learner.bounds import Bounds
+from vwserve.learner.classes import Classes, Targets, is_number
 from vwserve.learner.headroom import Caps
 from vwserve.learner.numbers import number_fault, ordinary_number
 from vwserve.lines import shown
 
-LAST_CLASS = 999_999_999
 _SMALLEST_PROBABILITY = 1e-6
-_NUMBER_DIGITS = 9
 _ACTION = rb"[0-9]{1,9}"
 # In a line that is an example, whose label is known to be one.
 _WORD = rb"[^ |'][^ |]*"
@@ -30,69 +28,6 @@ Words = Sequence[bytes]
 Check = Callable[[Words], "str | None"]
 # Of a label that the check accepts: the largest label or cost that a learner is given for it, and the importance.
 Sizes = Callable[[Words], tuple[float, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Classes:
-    """The class labels of a model: numbers from `first` to `last`, or `names`."""
-
-    first: int = 0
-    last: int = LAST_CLASS
-    names: tuple[bytes, ...] = ()
-    settles: bool = False  # the first label that is one of these two leaves the other out
-    unsettled: bool = False  # no label has yet been
-    ascending: bool = False  # a list of classes is read in their order; what is out of it goes unnoticed
-
-    @property
-    def pattern(self) -> bytes:
-        """A pattern of class labels."""
-        if self.names:
-            return rb"(?:" + rb"|".join(re.escape(name) for name in self.names) + rb")"
-        return _range(self.first, self.last)
-
-    def settled(self, word: bytes) -> Classes | None:
-        """The classes once VW has learned the label `word`, where that settles which they are."""
-        if not self.unsettled or not _is_number(word) or int(word) not in (self.first, self.last):
-            return None
-        zero_based = int(word) == self.first
-        return replace(self, first=0 if zero_based else 1, last=self.last - zero_based, unsettled=False)
-
-    def fault(self, word: bytes) -> str | None:
-        """Say why `word` is no class of the model."""
-        if self.names:
-            return None if word in self.names else f"{shown(word)} is not one of the named labels"
-        if not _is_number(word):
-            return f"{shown(word)} is not a class number"
-        if not self.first <= int(word) <= self.last:
-            return f"class {shown(word)} is not in {self.first}..{self.last}"
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """The scalar labels that a model's loss is defined for: `lowest`..`highest`, or these two alone."""
-
-    lowest: float = -math.inf
-    highest: float = math.inf
-    ends_only: bool = False
-
-    def pattern(self, magnitude: float) -> bytes:
-        """A pattern of such labels within ±magnitude; it may match none."""
-        lowest, highest = max(self.lowest, -magnitude), min(self.highest, magnitude)
-        if self.ends_only:
-            return rb"(?:%g|%g)" % (lowest, highest)
-        if lowest == -highest:
-            return ordinary_number(highest)
-        return ordinary_number(highest, sign=b"") if lowest == 0.0 < highest else rb"[^\x00-\xff]"
-
-    def fault(self, word: bytes) -> str | None:
-        """Say why the number `word` is no such label."""
-        number = float(word)
-        if self.ends_only and number not in (self.lowest, self.highest):
-            return f"label {shown(word)} is neither {self.lowest:g} nor {self.highest:g}, as the loss function expects"
-        if not self.lowest <= number <= self.highest:
-            return f"label {shown(word)} is not in {self.lowest:g}..{self.highest:g}, as the loss function expects"
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +46,6 @@ class LabelForm:
     required: bool = False
 
 
-def _range(first: int, last: int) -> bytes:
-    """A pattern of the numbers `first`..`last` without leading zeros, where `first` is a single digit."""
-    digits = str(last).encode()
-    alternatives = [digits] if last >= first else []
-    if len(digits) > 1:
-        alternatives.append(rb"[%d-9]" % first)
-    alternatives += [rb"[1-9][0-9]{%d}" % (size - 1) for size in range(2, len(digits))]
-    for place, digit in enumerate(digits.decode()):
-        lowest = 0 if place else (1 if len(digits) > 1 else first)
-        if lowest < int(digit):
-            rest = len(digits) - place - 1
-            alternatives.append(digits[:place] + rb"[%d-%d][0-9]{%d}" % (lowest, int(digit) - 1, rest))
-    return rb"(?:" + rb"|".join(alternatives) + rb")"
-
-
 def label_form(
     kind: str,
     classes: Classes,
@@ -139,11 +59,6 @@ def label_form(
     if kind == "simple":
         return _simple(targets or Targets(), bounds, caps)
     return _FORMS[kind](classes, bounds, caps, multiline)
-
-
-def _is_number(word: bytes) -> bool:
-    """Whether `word` is a class, action or slot number of a length that VW and Python can read."""
-    return word.isdigit() and len(word) <= _NUMBER_DIGITS
 
 
 def _first(*faults: str | None) -> str | None:
@@ -282,7 +197,7 @@ def _distribution_fault(pairs: Sequence[bytes], of: str) -> str | None:
     """`action:probability` pairs that must sum to one where there is more than one."""
     parts = [pair.split(b":") for pair in pairs]
     for part, pair in zip(parts, pairs):
-        if len(part) != 2 or not _is_number(part[0]):
+        if len(part) != 2 or not is_number(part[0]):
             return f"{shown(pair)} is not action:probability"
         if fault := _probability_fault(part[1]):
             return fault
@@ -318,7 +233,7 @@ def _ccb(_classes: Classes, bounds: Bounds, caps: Caps, _multiline: bool) -> Lab
         )
 
     def _inclusion_fault(word: bytes) -> str | None:
-        return None if all(map(_is_number, word.split(b","))) else f"{shown(word)} is not a list of actions"
+        return None if all(map(is_number, word.split(b","))) else f"{shown(word)} is not a list of actions"
 
     slot = rb"ccb +slot(?: +" + outcome + rb")?"
     ordinary = rb"(?:ccb +shared|ccb +action|" + slot + rb")"
@@ -333,7 +248,7 @@ def _slates(_classes: Classes, bounds: Bounds, caps: Caps, _multiline: bool) -> 
         if words[0] != b"slates" or kind not in (b"shared", b"action", b"slot") or len(rest) > 1:
             return "a label is 'slates shared [cost]', 'slates action SLOT' or 'slates slot [action:probability,...]'"
         if kind == b"action":
-            return None if rest and _is_number(rest[0]) else "'slates action' names its slot"
+            return None if rest and is_number(rest[0]) else "'slates action' names its slot"
         if kind == b"shared":
             return number_fault(rest[0], bounds.magnitude) if rest else None
         return _distribution_fault(rest[0].split(b","), "a slot") if rest else None

@@ -13,6 +13,7 @@ from typing import Any
 from vwserve.errors import ArgumentsError
 from vwserve.learner.arguments import check_named_labels
 from vwserve.learner.binding import Option
+from vwserve.learner.classes import Classes, Targets
 from vwserve.learner.expansion import ANY_NAMESPACE, Expansion, Term, grams_per_feature
 from vwserve.learner.headroom import (
     COIN_SMALLEST,
@@ -23,7 +24,6 @@ from vwserve.learner.headroom import (
     PISTOL_GRADIENT,
     Headroom,
 )
-from vwserve.learner.labels import Classes, Targets
 
 # The option that tells a learner's number of classes, and the number of its first class.
 _FIRST_CLASS = {

@@ -52,11 +52,11 @@ class Addressing:
         """Answer multi-line examples, each by every model."""
         try:
             models = self._found(names)
-            for name, model in zip(names, models):
-                if not model.multiline:
-                    raise RequestError(
-                        "bad-request", f"an example of {shown_name(name)} is one line, not several up to a blank one"
-                    )
+            _check(
+                names,
+                [each.multiline for each in models],
+                "an example of {} is one line, not several up to a blank one",
+            )
         except RequestError as error:
             return error_line(error) * len(groups)
         if len(models) == 1:
@@ -79,11 +79,11 @@ class Addressing:
         """Answer a batch: the predictions of all candidates, or one error and nothing learned."""
         try:
             models = self._found(names)
-            for name, model in zip(names, models):
-                if not model.spaceless:
-                    raise RequestError(
-                        "bad-request", f"no batch can list the predictions of {shown_name(name)}; they are not one word"
-                    )
+            _check(
+                names,
+                [each.spaceless for each in models],
+                "no batch lists the predictions of {}: they are not one word",
+            )
         except RequestError as error:
             return error_line(error)
         lines = [line + b" " + batch.shared for line in candidates] if batch.shared else candidates
@@ -123,6 +123,13 @@ class Addressing:
                 raise unknown_model(name)
             models.append(model)
         return models
+
+
+def _check(names: Names, fits: Sequence[bool], complaint: str) -> None:
+    """Raise RequestError where a request is none for one of its models, whose name goes into the complaint."""
+    for name, fit in zip(names, fits):
+        if not fit:
+            raise RequestError("bad-request", complaint.format(shown_name(name)))
 
 
 def one_each(text: bytes, count: int) -> list[bytes]:
