@@ -5,10 +5,12 @@ from typing import cast
 
 import pytest
 from twisted.internet.abstract import FileDescriptor
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, capturedLogs
+from twisted.python.failure import Failure
 
 from vwserve.daemon.protocol import TURN_CHUNKS, LineProtocol
 from vwserve.wire import Models, Session
@@ -260,6 +262,12 @@ def test_a_client_that_is_gone_has_no_more_turns(stream: Stream) -> None:
     assert stream.gone == [stream.protocol]
     assert not stream.clock.getDelayedCalls()
     assert stream.model.answered == 250 * TURN_CHUNKS
+
+
+def test_an_unfinished_request_of_a_client_that_is_gone_is_not_served(stream: Stream) -> None:
+    stream.protocol.dataReceived(b"@echo batch\n|a\n|b")
+    stream.protocol.connectionLost(Failure(ConnectionLost()))
+    assert stream.model.answered == 0
 
 
 def test_a_fault_of_ours_is_logged_and_told_after_the_answers_before_it(stream: Stream) -> None:

@@ -66,19 +66,13 @@ class Serving:
     def _scalars(self, chunk: bytes, examples: Examples, shape: Shape, learn: bool) -> bytes:
         """Answer examples whose predictions are plain numbers."""
         workspace = self._engine.workspace
-        scalars: list[float] = []
         labels = workspace.labels(examples) if shape is not _UNLABELLED else []
         observed = [label != NO_LABEL for label in labels] if shape is _MIXED else []
         weights = workspace.weights(list(compress(examples, observed))) if any(observed) else []
         tags = workspace.tags(examples) or _tags(lines_of(chunk)) if shape is _MIXED else []
-        try:
-            if learn:
-                workspace.learn(examples, scalars)
-            else:
-                workspace.predict(examples, scalars)
-        except RuntimeError as error:
+        scalars, error = self._through(examples, learn)
+        if error is not None:
             return self._recover(chunk, scalars, learn, error, parsed=True)
-        self._tally.examples += len(scalars)
         if shape is _LABELLED:
             self._count_labelled(len(scalars), float(len(scalars)), learn)
             self._tally.pair(scalars, labels)
@@ -89,23 +83,34 @@ class Serving:
 
     def _printed(self, sink: PredictionSink, chunk: bytes, examples: Examples, shape: Shape, learn: bool) -> bytes:
         """Answer examples whose predictions VW prints."""
-        workspace = self._engine.workspace
-        scalars: list[float] = []  # of no meaning here, but they tell how far VW got
-        weights = workspace.weights(examples) if shape is _MIXED else []
-        try:
-            if learn:
-                workspace.learn(examples, scalars)
-            else:
-                workspace.predict(examples, scalars)
-        except RuntimeError as error:
+        weights = self._engine.workspace.weights(examples) if shape is _MIXED else []
+        scalars, error = self._through(examples, learn)
+        if error is not None:
             return self._recover(chunk, scalars, learn, error, parsed=True)
-        self._tally.examples += len(scalars)
         if shape is _LABELLED:
             self._count_labelled(len(scalars), float(len(scalars)), learn)
         elif shape is _MIXED:
             observed = self._judge.observed(chunk)
             self._count_labelled(sum(observed), sum(compress(weights, observed)), learn)
         return sink.take()
+
+    def _through(self, examples: Examples, learn: bool) -> tuple[list[float], RuntimeError | None]:
+        """The predictions of examples; where VW raises, of those before it, and what it raised.
+
+        Of what VW prints itself they have no meaning, but they tell how far it got.
+        """
+        workspace = self._engine.workspace
+        scalars: list[float] = []
+        raised = None
+        try:
+            if learn:
+                workspace.learn(examples, scalars)
+            else:
+                workspace.predict(examples, scalars)
+        except RuntimeError as error:
+            raised = error
+        self._tally.examples += len(scalars)
+        return scalars, raised
 
     def _recover(self, chunk: bytes, scalars: list[float], learn: bool, error: RuntimeError, parsed: bool) -> bytes:
         """Answer the rest of a chunk at whose line `len(scalars)`, or somewhere while parsing it, VW raised."""
@@ -115,7 +120,6 @@ class Serving:
         served = lines[: len(scalars)]
         sink = self._engine.sink
         texts = [sink.take() if sink else _tagged(format_scalars(scalars), _tags(served))]
-        self._tally.examples += len(served)
         observed = sum(self._judge.observed(block_of(served)))
         self._count_labelled(observed, float(observed), learn)
         texts.append(self._renewed(error))
