@@ -110,7 +110,7 @@ class Judge:
     def shape(self, chunk: bytes) -> Shape | None:
         """The shape of a chunk of ordinary examples, which are small and move nothing; None for any other."""
         shape = self._grammar.shape(chunk)
-        if shape is None or not self._sizes.small(chunk):
+        if shape is None or not (len(chunk) <= self._sizes.few_bytes or self._sizes.small(chunk)):
             return None
         if self._classes.unsettled and shape is not Shape.UNLABELLED:
             return None
@@ -124,7 +124,7 @@ class Judge:
 
     def fault(self, line: bytes) -> RequestError | None:
         """Say why `line` cannot be served as an example, as the judge stands."""
-        small = self._sizes.surely_small(line)
+        small = len(line) <= self._sizes.few_bytes
         if small and self._grammar.shape(line + b"\n"):
             return None
         if text := self._grammar.fault(line):

@@ -22,7 +22,8 @@ _LISTS = frozenset({"costs", "bandit"})  # labels that may name several classes
 class Sizes:
     """The limits of `bounds` on the size of examples with labels of `kind`.
 
-    `pairwise` says that a labelled example of n lines costs n times its features.
+    `pairwise` says that a labelled example of n lines costs n times its features. What has no more than `few_bytes` is
+    small without a count.
     """
 
     def __init__(self, expansion: Expansion, kind: str, bounds: Bounds, *, multiline: bool, pairwise: bool) -> None:
@@ -33,15 +34,11 @@ class Sizes:
         self._pairwise = pairwise
         self._few = expansion.safe_features(bounds.features, repeated=self._lists)
         # A feature, or a word of the label, takes at least two bytes of its line, a separator and a name.
-        self._few_bytes = 2 * self._few
-
-    def surely_small(self, line: bytes) -> bool:
-        """Whether a line is so short that it needs no count."""
-        return len(line) <= self._few_bytes
+        self.few_bytes = 2 * self._few
 
     def small(self, block: bytes) -> bool:
         """Whether no line of a block has too many features; a line that is short enough is not even looked at."""
-        start, most = 0, self._few_bytes
+        start, most = 0, self.few_bytes
         while len(block) - start > most:
             end = block.rfind(b"\n", start, start + most)
             if end < 0:
