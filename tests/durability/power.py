@@ -1,4 +1,4 @@
-"""A disk whose power can be cut between any two system calls, executors that a test runs by hand, and a journal on them.
+"""A disk whose power can be cut between any two system calls, executors that a test runs by hand, and their journal.
 
 What a cut leaves: of the changes of names, in their order, those up to the last sync of the folder and any number of
 those after; of each file what was synced and any part of what came after, the end of which may read as zeros.

@@ -39,7 +39,7 @@ def read_journal(
     in between are missing.
     """
     parts = _parts(folder, after)
-    return _read(parts, multiline, after, until, lines)
+    return iter(()) if until is not None and until <= after else _read(parts, multiline, after, until, lines)
 
 
 def _parts(folder: Path, after: int) -> list[_Part]:
