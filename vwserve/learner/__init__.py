@@ -8,14 +8,17 @@ from vwserve.learner.interactions import interaction_terms
 from vwserve.learner.judge import Judge
 from vwserve.learner.learner import Learner, Reply
 from vwserve.learner.resuming import Standing
+from vwserve.learner.serving import GroupRecorder, Recorder
 from vwserve.learner.tally import Observer, Tally
 from vwserve.learner.together import answer_together, take_together
 
 __all__ = [
     "Bounds",
+    "GroupRecorder",
     "Judge",
     "Learner",
     "Observer",
+    "Recorder",
     "Reply",
     "Standing",
     "Tally",

@@ -58,6 +58,11 @@ class Engine:
         self._write(link_to(pipe, folder))
 
     @property
+    def descriptors(self) -> list[int]:
+        """Those that saving reads from."""
+        return [self._origin.descriptor] if self._origin else []
+
+    @property
     def tells_all(self) -> bool:
         """Whether what is saved has all that the model goes on from."""
         return not self.learns or tells_all(self.workspace.options, single=self.workspace.reading is not None)

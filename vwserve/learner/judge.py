@@ -66,7 +66,7 @@ def rules_of(
         classes_of(options),
         targets_of(options),
         expansion,
-        headroom_of(options, kind, expansion.degree).reaching(reach) if learns else UNLIMITED,
+        (headroom_of(options, kind, expansion.degree) if learns else UNLIMITED).reaching(reach),
         pairwise(options),
         settled_first,
     )

@@ -21,7 +21,7 @@ from vwserve.learner.judge import Judge, rules_of
 from vwserve.learner.losses import loss_of
 from vwserve.learner.options import bits_of, check_static, scale_of
 from vwserve.learner.resuming import Standing
-from vwserve.learner.serving import ERROR, Serving
+from vwserve.learner.serving import ERROR, GroupRecorder, Recorder, Serving
 from vwserve.learner.tally import Tally
 from vwserve.learner.targets import targets
 from vwserve.lines import CHUNK_LINES, block_of, chunks_of, lines_of, one_line, tag_of
@@ -196,6 +196,10 @@ class Learner:
         """Take from now on only examples within `bounds`."""
         self._judge.limit(bounds)
 
+    def record(self, record: Recorder | None, record_groups: GroupRecorder | None) -> None:
+        """Have examples recorded before they are learned; see `Serving`."""
+        self._serving.record, self._serving.record_groups = record, record_groups
+
     def refuse(self, error: RequestError) -> bytes:
         """The error line that answers a request, which is counted as refused."""
         return self._serving.refuse(error)
@@ -207,6 +211,11 @@ class Learner:
     def pour(self, pipe: int, folder: Path) -> None:
         """Write the model to the descriptor of a pipe, by links that are left in `folder`; raises OSError."""
         self._engine.pour(pipe, folder)
+
+    @property
+    def descriptors(self) -> list[int]:
+        """The descriptors that saving reads from: a forked child that saves keeps them open."""
+        return self._engine.descriptors
 
     @property
     def standing(self) -> Standing:

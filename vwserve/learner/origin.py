@@ -19,6 +19,11 @@ class Origin:
         self._descriptor = os.open(model, os.O_RDONLY)
         self._close = weakref.finalize(self, os.close, self._descriptor)
 
+    @property
+    def descriptor(self) -> int:
+        """That of the open file."""
+        return self._descriptor
+
     def copy(self, path: Path) -> None:
         """Write the file's content to `path`."""
         with open(f"/proc/self/fd/{self._descriptor}", "rb") as file, path.open("wb") as copy:

@@ -5,7 +5,7 @@ Should VW raise all the same, the example at fault is refused, and those before 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 
 from vwserve.errors import RequestError
@@ -21,11 +21,21 @@ from vwserve.lines import block_of, lines_of, tag_of
 ERROR = b"!error "
 _UNLABELLED, _LABELLED, _MIXED = Shape
 
+Recorder = Callable[[bytes, Sequence[bool] | None], "RequestError | None"]
+GroupRecorder = Callable[[Sequence[Sequence[bytes]]], "RequestError | None"]
+
 
 class Serving:
-    """Serves what `judge` takes by `engine`, and counts it."""
+    """Serves what `judge` takes by `engine`, and counts it.
+
+    Where they are set, `record` and `record_groups` are called with examples that are about to be learned: a chunk and,
+    unless all of its lines are, which of them; or multi-line examples. What they return is answered in their place, and
+    then nothing of them is learned.
+    """
 
     def __init__(self, engine: Engine, judge: Judge, tally: Tally) -> None:
+        self.record: Recorder | None = None
+        self.record_groups: GroupRecorder | None = None
         self._engine = engine
         self._judge = judge
         self._tally = tally
@@ -38,7 +48,26 @@ class Serving:
     # -- single-line examples ----------------------------------------------------------------------------------------
 
     def block(self, chunk: bytes, shape: Shape, learn: bool) -> bytes:
-        """Answer a chunk whose every line is an example."""
+        """Answer a chunk whose every line is an example; what is to be learned is recorded first."""
+        if self.record is not None and learn and self._engine.learns and shape is not _UNLABELLED:
+            observed = None if shape is _LABELLED else self._judge.observed(chunk)
+            if (observed is None or any(observed)) and (error := self.record(chunk, observed)):
+                return self._unlearned(chunk, observed, error)
+        return self._block(chunk, shape, learn)
+
+    def _unlearned(self, chunk: bytes, observed: Sequence[bool] | None, error: RequestError) -> bytes:
+        """Refuse the lines that were to be learned, and predict the others."""
+        lines = lines_of(chunk)
+        if observed is None:
+            return self.refuse(error) * len(lines)
+        return b"".join(
+            [
+                self.refuse(error) if labelled else self._block(line + b"\n", _MIXED, learn=True)
+                for line, labelled in zip(lines, observed)
+            ]
+        )
+
+    def _block(self, chunk: bytes, shape: Shape, learn: bool) -> bytes:
         try:
             examples = self._engine.workspace.parse(chunk)
         except RuntimeError as error:
@@ -116,7 +145,7 @@ class Serving:
         """Answer the rest of a chunk at whose line `len(scalars)`, or somewhere while parsing it, VW raised."""
         lines = lines_of(chunk)
         if not parsed and len(lines) > 1:
-            return b"".join([self.block(line + b"\n", _MIXED, learn) for line in lines])
+            return b"".join([self._block(line + b"\n", _MIXED, learn) for line in lines])
         served = lines[: len(scalars)]
         sink = self._engine.sink
         texts = [sink.take() if sink else _tagged(format_scalars(scalars), _tags(served))]
@@ -124,13 +153,25 @@ class Serving:
         self._count_labelled(observed, float(observed), learn)
         texts.append(self._renewed(error))
         if rest := lines[len(served) + 1 :]:
-            texts.append(self.block(block_of(rest), _MIXED, learn))
+            texts.append(self._block(block_of(rest), _MIXED, learn))
         return b"".join(texts)
 
     # -- multi-line examples -----------------------------------------------------------------------------------------
 
     def groups(self, groups: Sequence[Sequence[bytes]], learn: bool) -> list[bytes]:
-        """Answer multi-line examples that are some, each by VW's lines for it."""
+        """Answer multi-line examples that are some, each by VW's lines for it; see `block`."""
+        if self.record_groups is None or not learn or not self._engine.learns:
+            return self._groups(groups, learn)
+        labelled = [any(self._judge.observed(block_of(group))) for group in groups]
+        chosen = list(compress(groups, labelled))
+        if not chosen or not (error := self.record_groups(chosen)):
+            return self._groups(groups, learn)
+        return [
+            self.refuse(error) if refused else self._groups([group], learn)[0]
+            for group, refused in zip(groups, labelled)
+        ]
+
+    def _groups(self, groups: Sequence[Sequence[bytes]], learn: bool) -> list[bytes]:
         sink, workspace = self._engine.sink, self._engine.workspace
         assert sink is not None, "the predictions of multi-line learners are printed by VW"
         out: list[bytes] = []
@@ -138,7 +179,7 @@ class Serving:
             examples = workspace.parse(b"\n".join([line for group in groups for line in group]))
         except RuntimeError as error:
             if len(groups) > 1:
-                return [text for group in groups for text in self.groups([group], learn)]
+                return [text for group in groups for text in self._groups([group], learn)]
             return [self._renewed(error)]
         try:
             for _ in workspace.answer_groups(examples, [len(group) for group in groups], learn):
@@ -149,7 +190,7 @@ class Serving:
         except RuntimeError as error:
             out.append(self._renewed(error))
             if rest := groups[len(out) :]:
-                out += self.groups(rest, learn)
+                out += self._groups(rest, learn)
         return out
 
     # -- counting and refusing ---------------------------------------------------------------------------------------

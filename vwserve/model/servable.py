@@ -11,6 +11,7 @@ from vwserve.errors import ArgumentsError, RequestError
 from vwserve.learner import Bounds, Judge, Learner, Observer, Reply, interaction_terms
 from vwserve.lines import BYTE_ORDER_MARK, one_line
 from vwserve.model.progress import Progress
+from vwserve.model.recording import Keep, Recording
 from vwserve.model.state import Counts, Resumed, State
 from vwserve.model.transformed import Transformed, TransformedTrial
 from vwserve.transforms.pipeline import Fingerprint, Pipeline, Request
@@ -138,6 +139,12 @@ class Servable:
     def fingerprints(self) -> Sequence[Fingerprint]:
         """What identifies its transforms, in their order."""
         return self._pipeline.fingerprints
+
+    def record(self, keep: Keep) -> None:
+        """Have `keep` take what is about to be learned, as clients sent it; see `recording.Keep`."""
+        original = self._examples.original if isinstance(self._examples, Transformed) else None
+        recording = Recording(keep, original)
+        self.learner.record(recording.chunk, recording.groups)
 
     def limit(self, bounds: Bounds) -> None:
         """Take from now on only examples within `bounds`."""

@@ -7,7 +7,7 @@ line that it fails on is answered by an error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from vwserve.errors import RequestError
 from vwserve.learner import Judge, Learner, Reply
@@ -22,6 +22,13 @@ class Transformed:
     def __init__(self, learner: Learner, pipeline: Pipeline) -> None:
         self._learner = learner
         self._pipeline = pipeline
+        self._lines: Sequence[bytes] = ()
+        self._text = b""
+
+    def original(self, lines: Iterable[bytes]) -> list[bytes]:
+        """Lines as they were before the latest call derived features for them."""
+        originals = dict(zip(lines_of(self._text), self._lines))
+        return [originals[line] for line in lines]
 
     def answer_ordinary(self, block: bytes, learn: bool = True) -> bytes | None:
         """See Learner."""
@@ -66,7 +73,8 @@ class Transformed:
             return _internal(error)
 
     def _derived(self, lines: Sequence[bytes]) -> bytes:
-        return self._pipeline.text(Request(lines))
+        self._lines, self._text = lines, self._pipeline.text(Request(lines))
+        return self._text
 
     def _answer_line(self, line: bytes, learn: bool) -> bytes:
         try:
