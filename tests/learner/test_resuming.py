@@ -16,7 +16,7 @@ from vwserve.learner import Learner
 LINES, GROUPS = 300, 120
 COUNTED_ANEW = {"-t", "--cbzo --policy constant"}  # by VW: a servable adds what was before
 
-_HEADER = re.compile(rb"\0\4\0\0\0.{4}\1", re.DOTALL)  # its end: the options' own, a checksum, and that all is saved
+_HEADER = re.compile(rb"\x00\x04\x00\x00\x00.{4}\x01", re.DOTALL)  # its end: the options' own, a checksum, and that all is saved
 
 
 def answers(learner: Learner, examples: Sequence[bytes] | Sequence[list[bytes]]) -> list[bytes]:

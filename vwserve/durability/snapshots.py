@@ -1,0 +1,212 @@
+"""The snapshots of one model: which there are, which are good, the next one, and those that are no longer needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vwserve.durability.disk import Disk
+from vwserve.durability.keeping import Keeping
+from vwserve.durability.snapshot import Provenance, Snapshot, SnapshotError
+from vwserve.durability.storing import (
+    NUMBERED,
+    UNFINISHED,
+    description_file,
+    file_digest,
+    model_file,
+    remove,
+    remove_unfinished,
+)
+from vwserve.durability.taking import WITHIN_S, Taking, take
+from vwserve.model.servable import Servable
+from vwserve.model.state import Resumed
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest snapshot that is as it was taken, None where there is none, and what is wrong with those after it."""
+
+    snapshot: Snapshot | None
+    corrupt: tuple[SnapshotError, ...]
+
+
+class Snapshots:
+    """The snapshots in `folder`, which is made if need be; one process writes there.
+
+    What a crash has left over is removed. Raises SnapshotError where the folder cannot be read or made.
+    """
+
+    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
+        self._folder = folder
+        self._disk = disk or Disk()
+        self._taking: Taking | None = None
+        self._known_good: int | None = None
+        self._times_s: dict[int, float] = {}
+        try:
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._remove_leftovers()
+        except OSError as error:
+            raise _error("use the folder of snapshots", folder, error) from error
+        self._last = max(self._numbers(), default=0)
+
+    # -- what there is -------------------------------------------------------------------------------------------------
+
+    def list(self) -> list[Snapshot]:
+        """Those whose description can be read, the newest first; their files have not been looked at."""
+        return [each for each in map(self._described, self._numbers()) if isinstance(each, Snapshot)]
+
+    def good(self, number: int) -> Snapshot:
+        """The snapshot of this number; raises SnapshotError where it is not there, or not as it was taken."""
+        snapshot = self._described(number)
+        if isinstance(snapshot, SnapshotError):
+            raise snapshot
+        file = model_file(self._folder, number)
+        try:
+            if (size := file.stat().st_size) != snapshot.size_bytes:
+                raise SnapshotError(f"{file} has {size} bytes; it was taken with {snapshot.size_bytes}")
+            if file_digest(file) != snapshot.sha256:
+                raise SnapshotError(f"{file} is not as it was taken: its SHA-256 is another one")
+        except OSError as error:
+            raise _error("read", file, error) from error
+        return snapshot
+
+    def newest_good(self) -> Newest:
+        """The newest that is as it was taken; those after it are left where they are, for whoever wants to look."""
+        corrupt = []
+        for number in self._numbers():
+            try:
+                snapshot = self.good(number)
+            except SnapshotError as error:
+                corrupt.append(error)
+            else:
+                self._known_good = number
+                return Newest(snapshot, tuple(corrupt))
+        return Newest(None, tuple(corrupt))
+
+    def resumed(self, snapshot: Snapshot) -> Resumed:
+        """What a servable is to go on from."""
+        return Resumed(model_file(self._folder, snapshot.number), snapshot.state)
+
+    # -- taking --------------------------------------------------------------------------------------------------------
+
+    def next_number(self) -> int:
+        """The number of the next snapshot: greater than any that was ever given here, also to one that failed."""
+        return self._last + 1
+
+    @property
+    def taking(self) -> Taking | None:
+        """The one that is being taken."""
+        return self._taking
+
+    def take(
+        self,
+        servable: Servable,
+        provenance: Provenance,
+        *,
+        now_s: float,
+        journal: int | None = None,
+        keeping: Keeping | None = None,
+        pinned: Collection[int] = (),
+        within_s: float = WITHIN_S,
+    ) -> Taking:
+        """Begin to take a snapshot of the model as it is now, having learned the journal up to `journal`.
+
+        Once it is on disk, those that `keeping` does not ask for are removed, but for `pinned` ones. The owner calls
+        `finish` when the taking is readable. Raises SnapshotError where none can be begun, or one is being taken.
+        """
+        if self._taking is not None:
+            raise SnapshotError(f"snapshot {self._taking.number} of {servable.name} is being taken; wait for its end")
+        learner = servable.learner
+        self._last = number = self.next_number()
+        snapshot = Snapshot(number, now_s, provenance, servable.state(), journal, learner.tells_all)
+        superseded = self._superseded(keeping, {number: now_s}, pinned) if keeping else []
+        self._taking = take(
+            learner,
+            snapshot,
+            self._folder,
+            self._disk,
+            superseded=lambda: self._remove(superseded),
+            within_s=within_s,
+        )
+        return self._taking
+
+    def finish(self) -> Snapshot:
+        """The snapshot that was being taken; waits where it is not at its end. Raises SnapshotError, see Taking."""
+        if self._taking is None:
+            raise SnapshotError("no snapshot is being taken")
+        taking, self._taking = self._taking, None
+        snapshot = taking.finish()
+        self._known_good = snapshot.number
+        self._times_s[snapshot.number] = snapshot.time_s
+        return snapshot
+
+    # -- keeping -------------------------------------------------------------------------------------------------------
+
+    def prune(self, keeping: Keeping, pinned: Collection[int] = ()) -> Sequence[int]:
+        """Remove what `keeping` does not ask for, never pinned ones nor the newest good one; which were removed.
+
+        Raises SnapshotError where one cannot be removed.
+        """
+        if self._known_good is None:
+            self.newest_good()
+        good = [] if self._known_good is None else [self._known_good]
+        superseded = self._superseded(keeping, {}, [*pinned, *good])
+        try:
+            self._remove(superseded)
+        except OSError as error:
+            raise _error("remove old snapshots in", self._folder, error) from error
+        return superseded
+
+    def _superseded(self, keeping: Keeping, more_s: dict[int, float], pinned: Collection[int]) -> Sequence[int]:
+        there = {number: time_s for number in self._numbers() if (time_s := self._time_s(number)) is not None}
+        self._times_s = there
+        return [number for number in keeping.superseded(there | more_s) if number not in pinned]
+
+    def _remove(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            remove(self._disk, self._folder, number)
+
+    def _remove_leftovers(self) -> None:
+        for name in os.listdir(self._folder):
+            if found := UNFINISHED.fullmatch(name):
+                remove_unfinished(self._disk, self._folder, int(found[1]))
+            elif (found := NUMBERED.fullmatch(name)) and not description_file(self._folder, int(found[1])).exists():
+                remove(self._disk, self._folder, int(found[1]))
+
+    # -- descriptions --------------------------------------------------------------------------------------------------
+
+    def _numbers(self) -> Sequence[int]:
+        """The numbers of those that have a description, the greatest first."""
+        try:
+            names = os.listdir(self._folder)
+        except OSError as error:
+            raise _error("read", self._folder, error) from error
+        found = filter(None, map(NUMBERED.fullmatch, names))
+        return sorted((int(each[1]) for each in found if each[2] == "json"), reverse=True)
+
+    def _described(self, number: int) -> Snapshot | SnapshotError:
+        file = description_file(self._folder, number)
+        try:
+            snapshot = Snapshot.parse(file.read_bytes())
+        except FileNotFoundError:
+            known = ", ".join(map(str, self._numbers()[:5])) or "none"
+            return SnapshotError(f"{self._folder} has no snapshot {number}; the newest are {known}")
+        except OSError as error:
+            return _error("read", file, error)
+        except (ValueError, RecursionError) as error:
+            return SnapshotError(f"{file} is not as it was written: {error}")
+        if snapshot.number != number:
+            return SnapshotError(f"{file} describes the snapshot {snapshot.number}; was it renamed?")
+        self._times_s[number] = snapshot.time_s
+        return snapshot
+
+    def _time_s(self, number: int) -> float | None:
+        if number not in self._times_s:
+            self._described(number)
+        return self._times_s.get(number)
+
+
+def _error(doing: str, path: Path, error: OSError) -> SnapshotError:
+    return SnapshotError(f"cannot {doing} {path}: {error.strerror or error}; look at its disk and its rights")
