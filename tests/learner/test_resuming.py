@@ -16,7 +16,8 @@ from vwserve.learner import Learner
 LINES, GROUPS = 300, 120
 COUNTED_ANEW = {"-t", "--cbzo --policy constant"}  # by VW: a servable adds what was before
 
-_HEADER = re.compile(rb"\x00\x04\x00\x00\x00.{4}\x01", re.DOTALL)  # its end: the options' own, a checksum, and that all is saved
+# Its end: the options as text, or none in one byte, and a checksum of four bytes after their number.
+_HEADER = re.compile(rb"(?: --[^\0]*|\x01\0\0\0)\0\x04\0\0\0.{4}", re.DOTALL)
 
 
 def answers(learner: Learner, examples: Sequence[bytes] | Sequence[list[bytes]]) -> list[bytes]:
