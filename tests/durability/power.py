@@ -1,7 +1,7 @@
 """A disk whose power can be cut between any two system calls, executors that a test runs by hand, and their journal.
 
-What a cut leaves: of the changes of names, in their order, those up to the last sync of the folder and any number of
-those after; of each file what was synced and any part of what came after, the end of which may read as zeros.
+What a cut leaves: of the changes of names those before the last sync of the folder and any of those after; of each file
+what was synced and any part of what came after, the end of which may read as zeros.
 """
 
 from __future__ import annotations
@@ -57,16 +57,19 @@ class Contents:
         """The names that there are are safe."""
         self.safe_names = len(self.names)
 
-    def named(self, changes: int) -> dict[Path, int]:
-        """The files after so many changes of names."""
+    def named(self, kept: Callable[[str], bool]) -> dict[Path, int]:
+        """The files, if of the changes of names that are not safe those are `kept`."""
         files: dict[Path, int] = {}
-        for change, path, what in self.names[:changes]:
+        for index, (change, path, what) in enumerate(self.names):
+            if index >= self.safe_names and not kept(change):
+                continue
             if change == "create":
                 assert isinstance(what, int)
                 files[path] = what
             elif change == "rename":
                 assert isinstance(what, Path)
-                files[what] = files.pop(path)
+                if path in files:
+                    files[what] = files.pop(path)
             else:
                 files.pop(path, None)
         return files

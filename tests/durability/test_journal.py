@@ -6,14 +6,17 @@ import gzip
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.durability.power import Clock, Held, QuickDisk, example, examples, journal, names, opened
-from vwserve.durability import JournalError
+from vwserve.durability import JournalError, read_journal
+from vwserve.durability.disk import Disk
 
 DAY_S = 86400.0
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("multiline", [False, True])
@@ -329,9 +332,8 @@ def test_so_is_one_of_another_process_until_that_has_ended(tmp_path: Path) -> No
         "import sys; from pathlib import Path; from tests.durability.power import journal, example\n"
         "held = journal(Path(sys.argv[1])); held.append(example(1), 1); print('open', flush=True); sys.stdin.read()"
     )
-    repository = Path(__file__).resolve().parents[2]
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=repository
+        [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=REPOSITORY
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"open\n"
@@ -340,3 +342,56 @@ def test_so_is_one_of_another_process_until_that_has_ended(tmp_path: Path) -> No
         other.kill()
     with opened(tmp_path) as held:
         assert b"".join(held.read()) == example(1)
+
+
+# -- real threads, real ends -----------------------------------------------------------------------------------------
+
+
+def test_it_is_read_and_compressed_by_other_threads_while_it_grows(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(3) as executor:
+        held = journal(tmp_path, executor=executor, segment_bytes=20_000, disk=Disk())
+        readers = []
+        for first in range(1, 20_000, 250):
+            last = held.append(examples(first, first + 249), 250)
+            held.tick()
+            if first % 1000 == 1:
+                text = read_journal(tmp_path, multiline=False, after=last // 2)
+                readers.append((last, executor.submit(b"".join, text)))
+        for last, reader in readers:
+            assert reader.result() == examples(last // 2 + 1, last)
+        held.close()
+        assert held.remark is None
+    with opened(tmp_path) as again:
+        assert (again.last, again.opening.remarks) == (20_000, [])
+        assert b"".join(again.read()) == examples(1, 20_000)
+
+
+APPENDING = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tests.durability.power import examples, journal
+
+held = journal(Path(sys.argv[1]), executor=ThreadPoolExecutor(2), segment_bytes=30_000)
+while True:
+    last = held.append(examples(held.last + 1, held.last + 50), 50)
+    held.tick()
+    print(last, flush=True)
+"""
+
+
+def test_no_end_of_the_process_loses_what_was_appended(tmp_path: Path) -> None:
+    for lines in (1, 40, 137, 300):
+        with subprocess.Popen(
+            [sys.executable, "-c", APPENDING, str(tmp_path)], stdout=subprocess.PIPE, cwd=REPOSITORY
+        ) as other:
+            assert other.stdout is not None
+            said = b"".join([other.stdout.readline() for _ in range(lines)])
+            other.kill()
+            said += other.stdout.read()
+        told = int(said.split(b"\n")[-2])  # of a last line that is cut short nobody was told
+        assert told >= lines * 50
+        with opened(tmp_path) as again:
+            assert again.last >= told
+            assert b"".join(again.read()) == examples(1, again.last)
+            assert again.opening.gaps == ()

@@ -75,7 +75,7 @@ class Run:
 def lay_out(contents: Contents, folder: Path, draw: Draw) -> None:
     """What a power cut leaves."""
     folder.mkdir()
-    files = contents.named(draw.between("names", contents.safe_names, len(contents.names)))
+    files = contents.named(draw.keeps)
     for path, number in files.items():
         now, safe = contents.now[number], contents.safe[number]
         if not now.startswith(safe):  # cut back, which may not have come to the disk
@@ -94,6 +94,9 @@ class Draw:
     def between(self, what: str, least: int, most: int) -> int:
         return self.data.draw(st.integers(least, most), label=what)
 
+    def keeps(self, change: str) -> bool:
+        return self.data.draw(st.booleans(), label=change)
+
     def flag(self, what: str) -> bool:
         return self.data.draw(st.sampled_from([False, False, True]), label=what)
 
@@ -107,8 +110,18 @@ class Extreme(Draw):
     def between(self, what: str, least: int, most: int) -> int:
         return most if self.most else least
 
+    def keeps(self, change: str) -> bool:
+        return self.most
+
     def flag(self, what: str) -> bool:
         return False
+
+
+class Removals(Extreme):
+    """Of the names that are not safe those are kept that are removed."""
+
+    def keeps(self, change: str) -> bool:
+        return change == "unlink"
 
 
 def assert_is_prefix(folder: Path, multiline: bool, promised: int, asked: int) -> int:
@@ -150,9 +163,9 @@ def test_a_power_cut_takes_nothing_that_was_synced_and_leaves_nothing_torn(
 
 
 @pytest.mark.parametrize("multiline", [False, True])
-@pytest.mark.parametrize("most", [False, True])
+@pytest.mark.parametrize("left", [Extreme(False), Extreme(True), Removals(True)], ids=["least", "most", "removals"])
 def test_a_power_cut_between_any_two_system_calls_of_rotation_and_compression(
-    tmp_path: Path, multiline: bool, most: bool
+    tmp_path: Path, multiline: bool, left: Draw
 ) -> None:
     run = Run(tmp_path / "journal", multiline, segment_bytes=100)
     for step in ["append 3", "append 3", "tick", "append 4", "background", "tick", "append 5", "append 9", "sync"] * 2:
@@ -163,7 +176,7 @@ def test_a_power_cut_between_any_two_system_calls_of_rotation_and_compression(
     held: list[int] = []
     for changes in range(run.disk.start, len(run.disk.changes) + 1):
         folder = tmp_path / str(changes)
-        lay_out(run.disk.contents(changes), folder, Extreme(most))
+        lay_out(run.disk.contents(changes), folder, left)
         held.append(assert_is_prefix(folder, multiline, *run.promised(changes)))
     assert len(held) > 60 and held[-1] == run.journal.last + 2
 
@@ -206,3 +219,21 @@ def test_nothing_appended_is_lost_where_only_the_process_ends(tmp_path: Path) ->
         with opened(folder) as again:
             assert again.last == run.journal.last
     run.end()
+
+
+def test_what_a_last_run_left_unsynced_is_synced_before_what_follows_on_it_gets_its_name(tmp_path: Path) -> None:
+    (tmp_path / "00000000000000000001.dat").write_bytes(examples(1, 3))
+    (tmp_path / "00000000000000000004.dat.next").write_bytes(examples(4, 5))
+    calls: list[str] = []
+
+    class Disk(RecordingDisk):
+        def sync(self, fd: int) -> None:
+            calls.append("sync " + Path(f"/proc/self/fd/{fd}").readlink().name.lstrip("0"))
+            super().sync(fd)
+
+        def rename(self, path: Path, to: Path) -> None:
+            calls.append("rename " + path.name.lstrip("0"))
+            super().rename(path, to)
+
+    journal(tmp_path, disk=Disk(tmp_path), executor=Held()).close()
+    assert calls[:3] == ["sync 1.dat", "rename 4.dat.next", "sync 4.dat"]

@@ -39,14 +39,19 @@ class GrowingSegment:
     @classmethod
     def reopen(cls, disk: Disk, folder: Path, first: int, sizes: tuple[int, int]) -> GrowingSegment:
         """The last segment of a journal as it was opened: `sizes` of its two files are what is good; raises OSError."""
-        files = []
-        for ending, size in zip((PLAIN, TIMES), sizes):
-            path = path_of(folder, first, ending)
-            fd = disk.open(path) if path.exists() else disk.create(path)
-            files.append(AppendFile(disk, path, fd, size))
-            files[-1].cut_back()
-        segment = cls(disk, folder, first, PLAIN, *files)
-        segment.sync_all()
+        files: list[AppendFile] = []
+        try:
+            for ending, size in zip((PLAIN, TIMES), sizes):
+                path = path_of(folder, first, ending)
+                fd = disk.open(path) if path.exists() else disk.create(path)
+                files.append(AppendFile(disk, path, fd, size))
+                files[-1].cut_back()
+            segment = cls(disk, folder, first, PLAIN, *files)
+            segment.sync_all()
+        except OSError:
+            for file in files:
+                file.close()
+            raise
         return segment
 
     @property

@@ -38,7 +38,7 @@ from vwserve.durability.segments import (
     end_of,
     examples_in,
     path_of,
-    segments_in,
+    steady_segments_in,
 )
 from vwserve.durability.times import Moment, ended_at, sequence_at
 from vwserve.lines import CHUNK_LINES
@@ -384,7 +384,7 @@ class Journal:
         until_s = self._clock() - self._keep_s
         leaving = 0
         try:
-            segments = {segment.first: segment for segment in segments_in(self.folder)}
+            segments = {segment.first: segment for segment in steady_segments_in(self.folder)}
             firsts = sorted(segments)
             for first, following in pairwise(firsts):
                 if first >= oldest_open or following > needed_from:

@@ -18,10 +18,12 @@ from vwserve.durability.segments import (
     end_of,
     examples_in,
     path_of,
-    segments_in,
+    steady_segments_in,
     whole_blocks,
 )
 from vwserve.lines import CHUNK_LINES
+
+_NAMES = 3  # renamed between the look and the use, a segment is there under its next name
 
 
 class _Part(NamedTuple):
@@ -44,11 +46,9 @@ def read_journal(
 
 def _parts(folder: Path, after: int) -> list[_Part]:
     try:
-        segments = {segment.first: segment for segment in reversed(segments_in(folder))}
+        segments = {segment.first: segment for segment in reversed(steady_segments_in(folder))}
         ordered = [segments[first] for first in sorted(segments)]
-        size = None
-        if ordered and ordered[-1].ending != COMPRESSED:
-            size = _path_now(ordered[-1]).stat().st_size
+        size = _size_now(ordered[-1]) if ordered else None
     except OSError as error:
         raise disk_error("read the journal in", folder, error, "check the folder and its permissions") from error
     if ordered and ordered[0].first > after + 1:
@@ -67,6 +67,17 @@ def _path_now(segment: Segment) -> Path:
         path = path_of(segment.folder, segment.first, ending)
         if path.exists():
             return path
+    raise FileNotFoundError(2, os.strerror(2))
+
+
+def _size_now(segment: Segment) -> int | None:
+    """How large a plain segment is by now; raises OSError."""
+    for _ in range(_NAMES):
+        path = _path_now(segment)
+        try:
+            return None if path.name.endswith(COMPRESSED) else path.stat().st_size
+        except FileNotFoundError:
+            continue
     raise FileNotFoundError(2, os.strerror(2))
 
 
@@ -115,8 +126,7 @@ def _pieces(segment: Segment, size: int | None) -> Iterator[bytes]:
 
 
 def _opened(segment: Segment) -> tuple[BinaryIO, bool]:
-    # Renamed between the look and the opening, it is there under its next name: at most two times.
-    for _ in range(3):
+    for _ in range(_NAMES):
         path = _path_now(segment)
         try:
             return path.open("rb", buffering=0), path.name.endswith(COMPRESSED)

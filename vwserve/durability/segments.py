@@ -63,6 +63,14 @@ def segments_in(folder: Path) -> list[Segment]:
     return sorted(Segment(int(match[1]), match[2], folder) for match in names)
 
 
+def steady_segments_in(folder: Path) -> list[Segment]:
+    """The same while files get other names: the system may leave out of a listing what is renamed meanwhile."""
+    segments = segments_in(folder)
+    while segments != (again := segments_in(folder)):
+        segments = again
+    return segments
+
+
 def foreign_in(folder: Path) -> list[Path]:
     """What lies in a journal's folder and is no part of it."""
     return sorted(
