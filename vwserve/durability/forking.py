@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection
 
 _PR_SET_PDEATHSIG = 1
 _FIRST_INHERITED = 3  # after the standard streams
-_NICER = 5
+_NICER = 5  # more, and on a busy machine it would take minutes, all the while copying what the daemon writes
 _LEFT_TO_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 

@@ -24,7 +24,8 @@ _TEST_ONLY = frozenset({"-t", "--testonly"})
 class Engine:
     """VW with `arguments`, started from the model file `initial`, or gone on from it where `standing` is given.
 
-    `workspace` is the one in use, and `sink` what it prints to, None where its predictions are plain numbers. Raises
+    `workspace` is the one in use, and `sink` what it prints to, None where its predictions are plain numbers.
+    `tells_all` says whether what is saved has all that the model goes on from. Raises
     ArgumentsError where VW refuses the arguments, and ModelError where it takes them but not the file.
     """
 
@@ -34,6 +35,9 @@ class Engine:
         self.learns = _TEST_ONLY.isdisjoint(arguments)
         self.workspace = self._open_initial(initial, standing)
         self._origin = Origin(initial) if initial and not self.learns else None
+        # Once: it takes VW milliseconds to tell of its options.
+        single = self.workspace.reading is not None
+        self.tells_all = not self.learns or tells_all(self.workspace.options, single)
 
     def renew(self, standing: Standing) -> None:
         """Replace a workspace that raised by one that knows what it had learned."""
@@ -61,11 +65,6 @@ class Engine:
     def descriptors(self) -> list[int]:
         """Those that saving reads from."""
         return [self._origin.descriptor] if self._origin else []
-
-    @property
-    def tells_all(self) -> bool:
-        """Whether what is saved has all that the model goes on from."""
-        return not self.learns or tells_all(self.workspace.options, single=self.workspace.reading is not None)
 
     def close(self) -> None:
         """Free what the model holds."""
