@@ -47,8 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
 
     from vwserve.daemon.reactor import install_reactor
+    from vwserve.daemon.turn import Turn
 
-    reactor = install_reactor()  # before anything imports Twisted's default one
+    turn = Turn()
+    reactor = install_reactor(turn)  # before anything imports Twisted's default one
     from vwserve.daemon.service import Daemon
 
     levels = LogLevelFilterPredicate(LogLevel.info)
@@ -57,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [levels])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     read, try_it = _configuration(arguments.configuration)
-    daemon = Daemon(reactor, read)
+    daemon = Daemon(reactor, read, turn)
     daemon.load()
     failures = _run(reactor, daemon, try_it)
     if failures:

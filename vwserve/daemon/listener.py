@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from vwserve.daemon.protocol import LineProtocol, Stream
 from vwserve.daemon.served import ServedModels
 from vwserve.daemon.settings import Listen
+from vwserve.daemon.turn import Turn
 from vwserve.errors import RequestError
 from vwserve.guard.limits import Limits
 from vwserve.wire import Session
@@ -29,8 +30,9 @@ class Connections:
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, limits: Limits) -> None:
+    def __init__(self, clock: IReactorTime, limits: Limits, turn: Turn | None = None) -> None:
         self._clock = clock
+        self._turn = turn
         self.limits = limits
         self._open: set[LineProtocol] = set()
         self._empty: Deferred[None] | None = None
@@ -60,7 +62,7 @@ class Connections:
 
     def add(self, session: Session) -> LineProtocol:
         """A protocol for a new connection."""
-        protocol = LineProtocol(session, self._clock, self._forget)
+        protocol = LineProtocol(session, self._clock, self._forget, self._turn)
         self._open.add(protocol)
         self._refusing = False
         return protocol

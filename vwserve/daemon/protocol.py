@@ -37,6 +37,7 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from vwserve.daemon.turn import Turn
 from vwserve.errors import RequestError
 from vwserve.wire import Session
 from vwserve.wire.addressing import error_line
@@ -95,10 +96,17 @@ class LineProtocol(Protocol):
 
     log = Logger()
 
-    def __init__(self, session: Session, clock: IReactorTime, gone: Callable[[LineProtocol], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        clock: IReactorTime,
+        gone: Callable[[LineProtocol], None],
+        turn: Turn | None = None,
+    ) -> None:
         self._session = session
         self._clock = clock
         self._gone = gone
+        self._turn = turn
         self._paused = False
         self._ended = False  # the client has sent everything
         self._draining = False  # whatever the client sends now is not taken
@@ -122,10 +130,31 @@ class LineProtocol(Protocol):
         if self._draining or self._closing:
             return
         self.active_at = self._clock.seconds()
+        turn = self._turn
+        if turn is not None and turn.gathering and self._socket is not None and not self._held():
+            model = self._session.lone_request(data)
+            if model is not None:
+                turn.add(model, self, data)
+                return
+        self.answer(data)
+
+    def answer(self, data: bytes) -> None:
+        """Answer what was read."""
         self._session.receive(data)
         self._answer()
         if len(data) == READ_BYTES and self._socket is not None and data.count(b"\n") < FEW_LINES:
             self._socket.bufferSize = LONG_LINES_READ_BYTES
+
+    def deliver(self, text: bytes) -> None:
+        """Send what was answered for us among others; see `Turn`."""
+        if not self._closing:
+            self._send(text)
+
+    def fail(self) -> None:
+        """Tell the client of a fault of ours, and close."""
+        if not self._closing:
+            self._stream.write(error_line(RequestError("internal", "a fault of vwserve; its log says more")))
+            self._close()
 
     def readConnectionLost(self) -> None:
         """The client has sent everything: answer it, then close."""
@@ -211,9 +240,8 @@ class LineProtocol(Protocol):
                 answers.append(answer)
         except Exception:
             self.log.failure("a fault of vwserve; closing the connection from {peer}", peer=self._stream.getPeer())
-            answers.append(error_line(RequestError("internal", "a fault of vwserve; its log says more")))
             self._stream.write(b"".join(answers))
-            self._close()
+            self.fail()
             return
         text = b"".join(answers)
         if text:

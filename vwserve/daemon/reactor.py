@@ -11,9 +11,14 @@ import errno
 from collections.abc import Callable
 from typing import Any
 
+from vwserve.daemon.turn import Turn
 
-def install_reactor() -> Any:
-    """Install the reactor, once in a process and before anything imports `twisted.internet.reactor`; return it."""
+
+def install_reactor(turn: Turn) -> Any:
+    """Install the reactor, once in a process and before anything imports `twisted.internet.reactor`; return it.
+
+    It tells `turn` when it begins to see to descriptors, and when it has seen to all that were ready.
+    """
     try:
         from twisted.internet.epollreactor import EPollReactor
     except ImportError:
@@ -34,10 +39,13 @@ def install_reactor() -> Any:
                     return
                 raise
             act: Callable[[object, int, int], None] = self._doReadOrWrite
+            turn.begin(len(events))
             for descriptor, event in events:
                 selectable = self._selectables.get(descriptor)
                 if selectable is not None:  # an event before it may have closed it
                     act(selectable, descriptor, event)
+            if turn.gathering:
+                turn.end()
 
         doIteration = doPoll
 

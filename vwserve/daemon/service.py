@@ -16,6 +16,7 @@ from vwserve.daemon.endpoints import for_opening, socket_folder
 from vwserve.daemon.listener import Connections, Listener
 from vwserve.daemon.served import ServedModels
 from vwserve.daemon.settings import Listen, Settings
+from vwserve.daemon.turn import Turn
 from vwserve.errors import ConfigurationError, Problem
 from vwserve.model.drop import read_drops
 from vwserve.model.registry import Registry
@@ -28,19 +29,19 @@ _SPARE_DESCRIPTORS = 256  # for models, logs and listeners beside the connection
 class Daemon:
     """The daemon that the settings from `read` describe, on `reactor` (of no one type: it has many interfaces).
 
-    Raises ConfigurationError where the settings are wrong. A model that cannot be served is the log's, not an error:
-    the others are served.
+    `turn` is told by that reactor of its turns, if it does so. Raises ConfigurationError where the settings are wrong.
+    A model that cannot be served is the log's, not an error: the others are served.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, read: Callable[[], Settings]) -> None:
+    def __init__(self, reactor: Any, read: Callable[[], Settings], turn: Turn | None = None) -> None:
         self._reactor = reactor
         self._read = read
         self._settings = read()
         self._registry = Registry(self._settings.limits.bounds, self._settings.state)
         self._models = ServedModels(self._registry)
-        self._connections = Connections(reactor, self._settings.limits)
+        self._connections = Connections(reactor, self._settings.limits, turn)
         self._listeners: dict[str, Listener] = {}
         self._ports: dict[str, IListeningPort] = {}
 

@@ -39,6 +39,11 @@ class LineFramer:
         self._overlong: TooLong | None = None
         self.chunks: deque[Chunk] = deque()
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing of the stream is held, neither chunks nor part of a line."""
+        return not self.chunks and not self._rest and self._overlong is None
+
     def feed(self, data: bytes) -> None:
         """Take what arrived in one read."""
         if not self._rest and self._overlong is None and data.endswith(b"\n"):

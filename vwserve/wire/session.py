@@ -21,6 +21,8 @@ from vwserve.wire.models import Model, Models
 from vwserve.wire.queries import answer_query
 from vwserve.wire.requests import Batch, opens_batch, parse_address, parse_batch, parse_save
 
+# What begins a line that is no plain example, or has a byte order mark before it.
+_NOT_PLAIN = (b"@", b"!", b"\n", b"save", b"'save", b"\xef")
 _OWN: Names = ()  # the listener's own model, which plain lines go to
 _LINE_COST_BYTES = 64  # what a held line costs beside its text, in memory and, roughly, in time
 
@@ -69,6 +71,18 @@ class Session:
         self._run = _Run()
         self._turn_over = False
         self._out: list[bytes] = []
+
+    def lone_request(self, data: bytes) -> Model | None:
+        """The model that a read asks which is nothing but one plain line, where nothing is to be answered before it.
+
+        None for any other read. Whoever has the line answered by the model itself does not hand it to `receive`.
+        """
+        if data.find(b"\n") != len(data) - 1 or data.startswith(_NOT_PLAIN) or len(data) > self._line_bytes:
+            return None
+        if self._group is not None or not self._framer.empty or b"\r" in data:
+            return None
+        model = self._models.get(self._own)
+        return None if model is None or model.multiline else model
 
     def receive(self, data: bytes) -> None:
         """Take what arrived in one read."""
