@@ -164,6 +164,8 @@ def test_a_fault_of_ours_is_told_to_all_whom_it_concerns(make: Make, monkeypatch
         raise ZeroDivisionError
 
     monkeypatch.setattr(Servable, "answer_ordinary", fault)
-    first, second = clients.send(b"|u a\n", b"|u b\n")
-    assert first.startswith(b"!error internal ")
-    assert second.startswith(b"!error internal ")
+    clients.send(b"|u a\n", b"|u b\n")
+    for socket in clients.sockets[:2]:
+        socket.client_reads()
+        assert socket.sent.startswith(b"!error internal ")
+        assert socket.closed
