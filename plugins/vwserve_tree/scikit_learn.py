@@ -8,7 +8,7 @@ its node, as in `apply`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -19,7 +19,7 @@ from vwserve_tree.model_file import named
 
 
 def from_sklearn(estimator: Any, features: Sequence[str] = ()) -> Artifact:
-    """The artifact of a fitted estimator: a decision tree, a forest, (histogram) gradient boosting.
+    """The artifact of a fitted estimator: a decision tree, or an ensemble of them by any method.
 
     `features` names its columns, in order; without it the names that the estimator was fitted with, else x0, x1, ...
     Raises TransformError where it is no such estimator, or has categorical splits.
@@ -31,11 +31,19 @@ def from_sklearn(estimator: Any, features: Sequence[str] = ()) -> Artifact:
         trees = [_histogram_tree(each, what) for each in chain.from_iterable(estimator._predictors)]
         ensemble = Ensemble(names, trees, "<=", "double")
     else:
-        ensemble = Ensemble(names, [_tree(each) for each in _trees(estimator, what)], "<=", "single")
+        found = _trees(estimator, what)
+        columns = [list(map(int, each)) for each in getattr(estimator, "estimators_features_", ())]
+        if not columns:
+            columns = [list(range(len(names)))] * len(found)
+        try:
+            trees = list(map(_tree, found, columns))
+        except IndexError as error:  # the trees of a chain also split on the predictions of those before them
+            raise TransformError(f"{what} has trees over more than its {len(names)} columns") from error
+        ensemble = Ensemble(names, trees, "<=", "single")
     return {**to_content(named(ensemble, features, what)), "source": "scikit-learn", "unseen": []}
 
 
-def _trees(estimator: Any, what: str) -> Iterable[Any]:
+def _trees(estimator: Any, what: str) -> Sequence[Any]:
     if hasattr(estimator, "tree_"):
         return [estimator.tree_]
     # A list, or in gradient boosting an array with a row for each round and a column for each class.
@@ -46,11 +54,12 @@ def _trees(estimator: Any, what: str) -> Iterable[Any]:
     return found
 
 
-def _tree(tree: Any) -> Tree:
+def _tree(tree: Any, columns: Sequence[int]) -> Tree:
+    """A tree that was fitted to these columns only (those of bagging, isolation forests), in the order of its own."""
     left = tree.children_left.tolist()
     return flattened(
         Nodes(
-            tree.feature.tolist(),
+            [columns[own] if own >= 0 else own for own in tree.feature.tolist()],  # a leaf has none
             list(map(finite_threshold, tree.threshold.tolist())),
             left,
             tree.children_right.tolist(),

@@ -6,14 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    BaggingRegressor,
     ExtraTreesClassifier,
     GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
+    IsolationForest,
     RandomForestClassifier,
     RandomForestRegressor,
 )
 from sklearn.linear_model import LogisticRegression
+from sklearn.multioutput import ClassifierChain
 from sklearn.tree import DecisionTreeClassifier
 from vwserve_tree import from_sklearn
 from vwserve_tree.ensemble import Ensemble, from_content
@@ -63,6 +68,32 @@ def test_leaves_are_those_of_gradient_boosting(count: int) -> None:
         assert_leaves(ensemble, each, estimator.apply(each).astype(int))
 
 
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        BaggingClassifier(n_estimators=6, max_features=3, random_state=0),
+        BaggingRegressor(n_estimators=6, max_features=4, bootstrap_features=True, random_state=0),
+        BaggingClassifier(n_estimators=3, random_state=0),
+        IsolationForest(n_estimators=6, max_features=2, random_state=0),
+        IsolationForest(n_estimators=3, random_state=0),
+    ],
+    ids=str,
+)
+def test_leaves_are_those_of_trees_that_each_see_some_columns(estimator: Any) -> None:
+    estimator.fit(WHOLE, classes(WHOLE))
+    ensemble = ensemble_of(estimator)
+    seen = list(zip(estimator.estimators_, estimator.estimators_features_))
+    for each in (WHOLE, np.nan_to_num(awkward(ensemble, 500))):
+        assert_leaves(ensemble, each, np.column_stack([tree.apply(each[:, columns]) for tree, columns in seen]))
+
+
+def test_leaves_are_those_of_ada_boost() -> None:
+    estimator = AdaBoostClassifier(DecisionTreeClassifier(max_depth=3), n_estimators=6, random_state=0)
+    ensemble = ensemble_of(estimator.fit(WHOLE, classes(WHOLE)))
+    for each in (WHOLE, np.nan_to_num(awkward(ensemble, 500))):
+        assert_leaves(ensemble, each, np.column_stack([tree.apply(each) for tree in estimator.estimators_]))
+
+
 @BOTH
 def test_leaves_of_histogram_gradient_boosting_sum_to_its_prediction(matrix: Floats) -> None:
     estimator = HistGradientBoostingRegressor(max_iter=10, max_leaf_nodes=20, random_state=0)
@@ -99,6 +130,16 @@ def test_names_are_given_or_numbered() -> None:
         (LogisticRegression(), (), "the estimator LogisticRegression is no fitted ensemble of trees"),
         (RandomForestClassifier(), (), "the estimator RandomForestClassifier is no fitted ensemble of trees"),
         (
+            BaggingClassifier(RandomForestClassifier(2), n_estimators=2).fit(WHOLE, classes(WHOLE)),
+            (),
+            "the estimator BaggingClassifier is no fitted ensemble of trees",
+        ),
+        (
+            ClassifierChain(DecisionTreeClassifier()).fit(WHOLE, np.column_stack([classes(WHOLE)] * 2)),
+            (),
+            "the estimator ClassifierChain has trees over more than its 5 columns",
+        ),
+        (
             DecisionTreeClassifier().fit(WHOLE, classes(WHOLE)),
             ["age"],
             r"has 5 columns \(x0, x1, x2, x3, x4\), and 'features' names 1; name each column",
@@ -116,7 +157,7 @@ def test_names_are_given_or_numbered() -> None:
             "has categorical splits; grow it without categorical_features",
         ),
     ],
-    ids=["linear", "unfitted", "too few names", "no name", "categorical"],
+    ids=["linear", "unfitted", "bagged forests", "chain", "too few names", "no name", "categorical"],
 )
 def test_refuses(estimator: Any, features: Any, text: str) -> None:
     with pytest.raises(TransformError, match=text):
