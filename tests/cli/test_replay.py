@@ -198,7 +198,11 @@ def test_without_matplotlib_nothing_is_begun(replay: Replay, monkeypatch: pytest
     ("words", "options", "line"),
     [
         (["-p", "none/p.txt"], {}, "cannot write none/p.txt: No such file or directory"),
+        (["--plot", "none/curve.svg"], {}, "cannot write none/curve.svg: No such file or directory"),
         (["--dump", "data.vw"], {}, "data.vw is the data itself; write to another file"),
+        (["--plot", "m.yaml"], {}, "m.yaml is a file that the model is made from; write to another file"),
+        (["-p", "./new.txt", "--dump", "new.txt"], {}, "new.txt is also the file of -p; write to another file"),
+        (["--dump", "new.svg", "--plot", "new.svg"], {}, "new.svg is also the file of --dump; write to another file"),
         ([], {"file": "none.vw"}, "cannot read none.vw: No such file or directory"),
         ([], {"vw": "--loss_functoin logistic"}, "m.yaml:1: vw: unknown VW option '--loss_functoin'; did you mean"),
         (
@@ -215,3 +219,24 @@ def test_wrong_input_exits_1_with_one_line(
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert err.startswith(f"vwserve replay: {line}")
     assert Path("data.vw").read_text() == DATA
+
+
+@pytest.mark.parametrize("option", ["-p", "--dump", "--plot"])
+def test_no_output_takes_the_place_of_what_the_model_is_made_from(replay: Replay, tmp_path: Path, option: str) -> None:
+    Servable("m", CLICKS).save(tmp_path / "seed.vw")
+    Path("link.vw").hardlink_to("seed.vw")
+    before = Path("seed.vw").read_bytes()
+    code, out, err = replay(option, "link.vw", more="initial: seed.vw\n")
+    assert (code, out) == (1, "")
+    assert err == "vwserve replay: link.vw is a file that the model is made from; write to another file\n"
+    assert Path("seed.vw").read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["-p", "--dump", "--plot"])
+@pytest.mark.parametrize("rows", [1, 100_000])
+def test_a_full_disk_is_told_after_what_was_found(replay: Replay, option: str, rows: int) -> None:
+    code, out, err = replay("--learn", option, "/dev/full", data="1 |u a\n" * rows)
+    assert code == 1
+    assert err == "vwserve replay: cannot write /dev/full: No space left on device\n"
+    if rows == 1:  # it shows when the file is closed
+        assert "progressive loss" in out

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from vwserve.cli.offline import add_arguments, open_data, positive, read_model
 from vwserve.errors import ConfigurationError, VwserveError
@@ -55,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None:
         require_matplotlib()
     drop = replace(read_model(arguments.drop, arguments.plugins), learn=arguments.learn)
+    _check_outputs(arguments, drop)
     file = open_data(arguments.data)
     meter = Meter(file, sys.stderr)
     points: list[Point] = []
@@ -70,8 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         stack.callback(meter.clear)
         servable = stack.enter_context(_built(drop))
-        write = stack.enter_context(_output(arguments.predictions, arguments.data))
-        record = stack.enter_context(_output(arguments.dump, arguments.data))
+        write = stack.enter_context(_output(arguments.predictions))
+        record = stack.enter_context(_output(arguments.dump))
+        write_plot = stack.enter_context(_output(arguments.plot))
         if not drop.learn and drop.initial is None:
             print(f"vwserve {NAME}: {_WEIGHTLESS}", file=sys.stderr)
         if prints:
@@ -101,12 +104,13 @@ def run(arguments: argparse.Namespace) -> int:
             "seconds": took_s,
             "rows_per_s": done.rows / took_s if took_s else None,
         }
-    if arguments.plot is not None:
-        draw(points, arguments.plot, title=f"{drop.name} over {file.name}", loss=servable.loss)
-    if arguments.json:
-        print(json.dumps({**figures, "curve": [asdict(point) for point in points]}))
-    else:
-        _report(figures)
+        # Before anything that may still fail: the figures may have taken hours.
+        if arguments.json:
+            print(json.dumps({**figures, "curve": [asdict(point) for point in points]}))
+        else:
+            _report(figures)
+        if write_plot is not None:
+            write_plot(draw(points, title=f"{drop.name} over {file.name}", loss=servable.loss))
     return 0
 
 
@@ -126,21 +130,52 @@ def _built(drop: ModelDrop) -> Iterator[Servable]:
         servable.close()
 
 
+def _check_outputs(arguments: argparse.Namespace, drop: ModelDrop) -> None:
+    """Raise VwserveError where one file is to be written twice, or is one that is read."""
+    taken: Mapping[str, Sequence[Path]] = {
+        "the data itself": [] if str(arguments.data) == "-" else [arguments.data],
+        "a file that the model is made from": [drop.path, *drop.files],
+    }
+    others = [(what, path) for what, paths in taken.items() for path in paths]
+    for option, path in (("-p", arguments.predictions), ("--dump", arguments.dump), ("--plot", arguments.plot)):
+        if path is None:
+            continue
+        for what, other in others:
+            if _same(path, other):
+                raise VwserveError(f"{path} is {what}; write to another file")
+        others.append((f"also the file of {option}", path))
+
+
+def _same(path: Path, other: Path) -> bool:
+    if os.path.exists(path) and os.path.exists(other):
+        return os.path.samefile(path, other)
+    return os.path.realpath(path) == os.path.realpath(other)
+
+
 @contextmanager
-def _output(path: Path | None, data: Path) -> Iterator[Callable[[bytes], object] | None]:
-    """What writes to a file; None where none is asked for."""
+def _output(path: Path | None) -> Iterator[Callable[[bytes], object] | None]:
+    """What writes to a file; None where none is asked for. Raises VwserveError where that fails, also in the end."""
     if path is None:
         yield None
         return
-    if path.exists() and data.exists() and path.samefile(data):
-        raise VwserveError(f"{path} is the data itself; write to another file")
-    with _open(path) as file:
-        yield file.write
+    with _written(path):
+        file = path.open("wb", buffering=_BUFFER_BYTES)
 
+    def write(text: bytes) -> None:
+        with _written(path):
+            file.write(text)
 
-def _open(path: Path) -> BinaryIO:
     try:
-        return path.open("wb", buffering=_BUFFER_BYTES)
+        yield write
+    finally:
+        with _written(path):
+            file.close()
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise VwserveError(f"cannot write {path}: {error.strerror}") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
+from io import BytesIO
 
 from vwserve.errors import VwserveError
 from vwserve.model.curve import Point
@@ -19,8 +19,8 @@ def require_matplotlib() -> None:
         raise VwserveError("a plot needs matplotlib, which is not installed: pip install 'vwserve[plot]'")
 
 
-def draw(points: Sequence[Point], path: Path, *, title: str, loss: str) -> None:
-    """Write the curve to `path` as SVG, the same bytes for the same points; raises VwserveError."""
+def draw(points: Sequence[Point], *, title: str, loss: str) -> bytes:
+    """The curve as SVG, the same bytes for the same points; raises VwserveError without matplotlib."""
     require_matplotlib()
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -39,11 +39,10 @@ def draw(points: Sequence[Point], path: Path, *, title: str, loss: str) -> None:
     lower.axhline(1.0, color="grey", linewidth=0.8)
     lower.set_ylabel("calibration")
     lower.set_xlabel("labelled examples")
-    try:
-        with rc_context({"svg.hashsalt": "vwserve"}):
-            figure.savefig(path, format="svg", metadata={"Date": None})
-    except OSError as error:
-        raise VwserveError(f"cannot write {path}: {error.strerror}") from error
+    picture = BytesIO()
+    with rc_context({"svg.hashsalt": "vwserve"}):
+        figure.savefig(picture, format="svg", metadata={"Date": None})
+    return picture.getvalue()
 
 
 def _number(value: float | None) -> float:
