@@ -14,7 +14,7 @@ from vwserve.learner import Standing
 from vwserve.model.progress import Pairs
 from vwserve.model.servable import Servable
 from vwserve.model.state import Counts, State
-from vwserve.transforms.pipeline import Fingerprint
+from vwserve.transforms.stated import Fingerprint
 
 whole = st.integers(0, 2**62)
 real = st.floats(allow_nan=False, allow_infinity=False)

@@ -3,7 +3,9 @@
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import pytest
 import yaml
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transforms.samples import KINDS, Sizes, Upper
+from vwserve.configuration import Node
 from vwserve.errors import ConfigurationError, Place
 from vwserve.model.drop import ModelDrop, drop_schema, read_drop, read_drops
 
@@ -284,3 +287,68 @@ def test_any_file_is_a_drop_or_refused_with_its_place(content: bytes) -> None:
             assert all(problem.place.file == path and problem.text for problem in error.problems)
         drops, wrong = read_drops(Path(folder), KINDS)
         assert len(drops) == (not wrong)
+
+
+# -- the options of plugins --------------------------------------------------------------------------------------------
+
+
+def read_key(error: BaseException) -> Callable[[Node], str]:
+    """A reader that fails."""
+
+    def read(_: Node) -> str:
+        raise error
+
+    return read
+
+
+class Untellable:
+    """A value without a text."""
+
+    def __str__(self) -> str:
+        raise RecursionError("around and around")
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Options that refuse in whatever way."""
+
+    input: str = ""
+    keyed: Annotated[str, read_key(KeyError("k"))] = ""
+    exits: Annotated[str, read_key(SystemExit(2))] = ""
+    untold: Annotated[object, lambda _: Untellable()] = ""
+
+    def __post_init__(self) -> None:
+        if self.input == "key":
+            raise KeyError("nothing there")
+        if self.input == "exit":
+            raise SystemExit("bye")
+        if self.input == "value":
+            raise ValueError("is not liked")
+
+
+class Picky(Upper):
+    """Has such options."""
+
+    kind: ClassVar[str] = "picky"
+    options_type: ClassVar[type] = Checked
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("input: key", "transform picky: its options fail: KeyError: 'nothing there'"),
+        ("input: exit", "transform picky: its options fail: SystemExit: bye"),
+        ("input: value", "transform picky: is not liked"),
+        ("keyed: x", "transforms[0].keyed: cannot be read: KeyError: 'k'"),
+        ("exits: x", "transforms[0].exits: cannot be read: SystemExit: 2"),
+        ("untold: x", "transform picky: its options fail: RecursionError: around and around"),
+    ],
+)
+def test_options_whose_own_code_fails_are_refused_at_their_line(write: Write, options: str, said: str) -> None:
+    path = write(f"vw: -b 10\ntransforms:\n  - {{kind: picky, {options}}}\n")
+    with pytest.raises(ConfigurationError) as caught:
+        read_drop(path, {"picky": Picky})
+    assert str(caught.value).startswith(f"{path}:3: transforms[0]")
+    assert said in str(caught.value)

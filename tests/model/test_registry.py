@@ -1,13 +1,16 @@
 """The registry: servables by name, kept equal to their drops."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vwserve.errors import ModelError
 from vwserve.learner import Bounds
-from vwserve.model.drop import read_drops
+from vwserve.model import registry
+from vwserve.model.drop import ModelDrop, read_drops
 from vwserve.model.registry import MOST_EXPORTS, Registry
 from vwserve.model.servable import Servable
 
@@ -157,3 +160,35 @@ def test_exports_of_a_model_are_bounded(folder: Folder, tmp_path: Path) -> None:
     assert folder.registry.export("a", "0.vw").stat().st_size > 0
     with pytest.raises(ModelError, match="has 100 files already; move some away"):
         folder.registry.export("a", "more.vw")
+
+
+def test_a_fault_of_the_program_in_one_drop_leaves_the_others(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.drop(b="-b 10", gone="-b 10")
+    (folder.path / "gone.yaml").unlink()
+    (folder.path / "a.yaml").write_text("vw: -b 10\n")
+    (folder.path / "c.yaml").write_text("vw: -b 10\n")
+    whole = registry.build
+
+    def failing(drop: ModelDrop, *rest: Any) -> Servable:
+        if drop.name == "a":
+            raise LookupError("nowhere")
+        return whole(drop, *rest)
+
+    monkeypatch.setattr(registry, "build", failing)
+    assert folder.apply() == [f"{folder.path / 'a.yaml'}: cannot be served: LookupError: nowhere"]
+    assert folder.registry.names() == ["b", "c"]
+    assert (folder.registry.get("gone"), folder.model("c").name) == (None, "c")
+
+
+def test_a_file_that_another_took_the_place_of_has_changed(folder: Folder, tmp_path: Path) -> None:
+    seed, other = tmp_path / "seed.vw", tmp_path / "other.vw"
+    folder.drop(a="-b 10")
+    folder.model("a").save(seed)
+    other.write_bytes(seed.read_bytes())
+    os.utime(other, ns=(seed.stat().st_atime_ns, seed.stat().st_mtime_ns))
+    (folder.path / "a.yaml").write_text(f"vw: -b 10\ninitial: {seed}\n")
+    folder.apply()
+    before = folder.model("a")
+    other.replace(seed)
+    folder.apply()
+    assert folder.model("a") is not before

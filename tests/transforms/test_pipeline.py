@@ -1,13 +1,16 @@
 """Pipelines: order, sharing, and transforms that fail or break their promises."""
 
 import gc
+import signal
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.transforms.samples import InOut, Sizes, Upper
-from vwserve.transforms import Batch, TransformError
+from vwserve.transforms import Artifact, Batch, TransformError
 from vwserve.transforms.artifact import write_artifact
 from vwserve.transforms.pipeline import Declaration, Pipeline, Request, StepError, TransformPool
 
@@ -128,3 +131,165 @@ def test_a_transform_that_breaks_its_promises_is_told(derived: Mapping[str, Sequ
     pipeline = TransformPool().pipeline([Declaration(Broken, InOut("n", "m"))])
     with pytest.raises(TransformError, match=said):
         text(pipeline, b"|n a", b"|n b")
+
+
+class BadText(Exception):
+    """Fails again when it is told."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Interrupted(Upper):
+    """Raises what its `raised` is."""
+
+    raised: BaseException = SystemExit(3)
+
+    def apply(self, batch: Batch) -> Mapping[str, Sequence[bytes]]:
+        raise self.raised
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "gave a value of type NoneType, not a mapping"),
+        ([b"a", b"b"], "gave a value of type list, not a mapping"),
+        ({"m": ["x", "y"]}, "gave a value of type str among its texts"),
+        ({"m": [b"x", 1]}, "gave a value of type int among its texts"),
+        ({"m": [b"x", bytearray(b"y")]}, "gave a value of type bytearray among its texts"),
+        ({"m": (text for text in [b"a", b"b"])}, "gave a value of type generator, not a list of a text"),
+        ({"m": b"ab"}, "gave a value of type bytes, not a list of a text"),
+        ({"m": 7}, "gave a value of type int, not a list of a text"),
+        ({1: [b"a", b"b"]}, "wrote the namespace 1, which it did not declare"),
+    ],
+)
+def test_a_transform_that_gives_anything_else_is_told(given: object, said: str) -> None:
+    class Broken(Upper):
+        def apply(self, batch: Batch) -> Any:
+            return given
+
+    request = Request([b"|n a", b"|n b"])
+    pipeline = TransformPool().pipeline([Declaration(Broken, InOut("n", "m"))])
+    with pytest.raises(TransformError, match=f"transform upper failed: it {said}"):
+        pipeline.text(request)
+    assert pipeline.steps[0].applied == 0
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (SystemExit(3), "SystemExit: 3"),
+        (GeneratorExit(), "GeneratorExit: "),
+        (BadText(), r"BadText: \(its text cannot be told: RuntimeError\)"),
+        (TransformError("not today"), "transform upper failed: not today"),
+    ],
+)
+def test_whatever_a_transform_raises_costs_its_request_only(raised: BaseException, said: str) -> None:
+    pipeline = TransformPool().pipeline([Declaration(Interrupted, InOut("n", "m"))])
+    Interrupted.raised = raised
+    with pytest.raises(TransformError, match=said):
+        text(pipeline, b"|n a")
+
+
+def test_an_interrupt_is_the_users_only_where_nothing_handles_the_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = TransformPool().pipeline([Declaration(Interrupted, InOut("n", "m"))])
+    Interrupted.raised = KeyboardInterrupt()
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt):
+        text(pipeline, b"|n a")
+    monkeypatch.setattr(signal, "getsignal", lambda _: lambda *_: None)
+    with pytest.raises(TransformError, match="failed: KeyboardInterrupt"):
+        text(pipeline, b"|n a")
+
+
+def test_what_a_transform_keeps_of_its_answer_cannot_change_it() -> None:
+    kept: list[bytes] = []
+
+    class Keeps(Upper):
+        def apply(self, batch: Batch) -> Mapping[str, Sequence[bytes]]:
+            kept[:] = [b"x"] * len(batch)
+            return {"m": kept}
+
+    request = Request([b"|n a"])
+    pipeline = TransformPool().pipeline([Declaration(Keeps, InOut("n", "m"))])
+    request.derived(pipeline.steps[0])
+    kept.clear()
+    assert pipeline.text(request) == b"|n a |m x\n"
+
+
+def raises(error: BaseException) -> Any:
+    """A property that raises."""
+
+    def fail(_: object) -> Any:
+        raise error
+
+    return property(fail)
+
+
+@pytest.mark.parametrize(
+    ("member", "stated", "said"),
+    [
+        ("writes", raises(ZeroDivisionError("oh")), "its 'writes' fails: ZeroDivisionError: oh"),
+        ("reads", raises(SystemExit(1)), "its 'reads' fails: SystemExit: 1"),
+        ("writes", None, "its 'writes' is of type NoneType, not a list or tuple of texts"),
+        ("writes", lambda self: ["d"], "its 'writes' is of type method, not a list or tuple"),
+        ("writes", (["d"],), "its 'writes' has an item of type list"),
+        ("writes", "d", "its 'writes' is of type str, not a list or tuple"),
+        ("writes", ("a|b",), r"its 'writes' has 'a\|b', which is no namespace"),
+        ("writes", ("a b",), "its 'writes' has 'a b', which is no namespace"),
+        ("writes", ("ä",), "its 'writes' has 'ä', which is no namespace"),
+        ("arguments", raises(KeyError("x")), "its 'arguments' fails: KeyError: 'x'"),
+        ("arguments", None, "its 'arguments' is of type NoneType"),
+        ("arguments", [18], "its 'arguments' has an item of type int"),
+        ("remarks", raises(BadText()), "its 'remarks' fails: BadText"),
+        ("remarks", None, "its 'remarks' is of type NoneType"),
+    ],
+)
+def test_a_transform_that_states_nonsense_is_refused_at_its_position(member: str, stated: object, said: str) -> None:
+    broken = type("Broken", (Upper,), {member: stated})
+    with pytest.raises(StepError, match=said) as caught:
+        TransformPool().pipeline([upper("n", "m"), Declaration(broken, InOut("k", "l"))])
+    assert caught.value.position == 1
+
+
+def test_a_transform_that_exits_when_it_is_made_is_refused() -> None:
+    class Exits(Upper):
+        def __init__(self, options: InOut, artifact: Artifact) -> None:
+            sys.exit("bye")
+
+    with pytest.raises(StepError, match="cannot be made: SystemExit: bye"):
+        TransformPool().pipeline([Declaration(Exits, InOut("n", "m"))])
+
+
+def test_what_a_transform_states_is_read_once() -> None:
+    class Changing(Upper):
+        asked = 0
+
+        @property
+        def writes(self) -> Sequence[str]:
+            self.asked += 1
+            return (f"m{self.asked}",)
+
+        def apply(self, batch: Batch) -> Mapping[str, Sequence[bytes]]:
+            return {"m1": [b"x"]}
+
+    pool = TransformPool()
+    first, second = (pool.pipeline([Declaration(Changing, InOut("n", "m"))]) for _ in range(2))
+    assert text(first, b"|n a") == text(second, b"|n a") == b"|n a |m1 x\n"
+
+
+def test_order_is_that_of_what_is_written_whatever_the_options_are_called() -> None:
+    class Elsewhere(Upper):
+        @property
+        def writes(self) -> Sequence[str]:
+            return ("secret",)
+
+    class Unwritten(Upper):
+        @property
+        def writes(self) -> Sequence[str]:
+            return ()
+
+    with pytest.raises(StepError, match="reads the namespace 'secret', which the upper after it writes") as caught:
+        TransformPool().pipeline([upper("secret", "x"), Declaration(Elsewhere, InOut("n", "m"))])
+    assert caught.value.position == 0
+    assert TransformPool().pipeline([upper("m", "x"), Declaration(Unwritten, InOut("n", "m"))]).steps

@@ -20,7 +20,7 @@ from vwserve.learner import Standing
 from vwserve.model.progress import Pairs
 from vwserve.model.servable import Servable
 from vwserve.model.state import Counts, State
-from vwserve.transforms.pipeline import Fingerprint
+from vwserve.transforms.stated import Fingerprint
 
 FORMAT = 1
 

@@ -29,6 +29,7 @@ from vwserve.configuration.schema import (
     text,
 )
 from vwserve.errors import ConfigurationError, Place, Problem
+from vwserve.transforms.errors import told
 from vwserve.transforms.options import options_reader
 from vwserve.transforms.pipeline import Declaration
 from vwserve.transforms.plugins import TransformType
@@ -132,8 +133,13 @@ def _transform_of(kind: str, type_: TransformType) -> Record[DeclaredTransform]:
         del values["kind"]
         try:
             made = options.make(values, node)
+            _meaning_of(made)
+        except (ConfigurationError, KeyboardInterrupt):
+            raise
         except (TypeError, ValueError) as error:  # what a plugin's own dataclass refuses
-            raise node.error(f"transform {kind}: {error}") from error
+            raise node.error(f"transform {kind}: {told(error).partition(': ')[2]}") from error
+        except (Exception, SystemExit) as error:  # a fault of the plugin
+            raise node.error(f"transform {kind}: its options fail: {told(error)}") from error
         return DeclaredTransform(Declaration(type_, made, artifact), node.line)
 
     return Record({**own, **options.fields}, make, (*options.required, *(["artifact"] if type_.fitted else [])))
@@ -168,11 +174,16 @@ def _absolute(file: Path | None) -> str | None:
 
 def _meaning(declared: DeclaredTransform) -> object:
     declaration = declared.declaration
-    return [declaration.type.kind, asdict(declaration.options), _absolute(declaration.artifact)]
+    return [declaration.type.kind, _meaning_of(declaration.options), _absolute(declaration.artifact)]
+
+
+def _meaning_of(options: Any) -> str:
+    """A transform's options as JSON; raises whatever their own code does."""
+    return json.dumps(asdict(options), sort_keys=True, default=str)
 
 
 def _digest(*meaning: object) -> str:
-    return hashlib.sha256(json.dumps(meaning, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
 
 
 def drop_schema(kinds: Mapping[str, TransformType]) -> Record[ModelDrop]:

@@ -12,6 +12,7 @@ from vwserve.learner import Bounds
 from vwserve.model.drop import ModelDrop
 from vwserve.model.servable import Servable
 from vwserve.model.state import Resumed
+from vwserve.transforms.errors import told
 from vwserve.transforms.pipeline import StepError, TransformPool
 
 MOST_EXPORTS = 100
@@ -68,6 +69,8 @@ class Registry:
                 self._serve(drop)
             except VwserveError as error:
                 problems.append(fault(drop, error))
+            except (Exception, SystemExit) as error:  # a fault of the program or a plugin: the other models go on
+                problems.append(drop.problem("", f"cannot be served: {told(error)}"))
         unknown = {problem.place.file for problem in unread}
         for name, served in list(self._served.items()):
             if name not in wanted and unknown.isdisjoint((served.drop.path, served.drop.path.parent)):
@@ -158,4 +161,4 @@ def _state(file: Path) -> object:
         status = file.stat()
     except OSError:
         return None
-    return (status.st_mtime_ns, status.st_size)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)

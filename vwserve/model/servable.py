@@ -14,7 +14,8 @@ from vwserve.model.progress import Progress
 from vwserve.model.recording import Keep, Recording
 from vwserve.model.state import Counts, Resumed, State
 from vwserve.model.transformed import Transformed, TransformedTrial
-from vwserve.transforms.pipeline import Fingerprint, Pipeline, Request
+from vwserve.transforms.pipeline import Pipeline, Request
+from vwserve.transforms.stated import Fingerprint
 
 
 class Totals(NamedTuple):

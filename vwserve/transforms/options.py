@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_origin, get
 
 from vwserve.configuration import Node
 from vwserve.configuration.schema import Integer, Items, Number, Reader, Record, Word, flag, path, text
+from vwserve.errors import ConfigurationError
+from vwserve.transforms.errors import told
 
 OptionsT = TypeVar("OptionsT")
 
@@ -70,9 +72,26 @@ def _make(options: type[OptionsT], names: frozenset[str], values: dict[str, Any]
     return options(**{name: value for name, value in values.items() if name in names})
 
 
+def _own(reader: Reader[Any]) -> Reader[Any]:
+    """A reader of a plugin's own, whose faults are a problem of the key that it reads."""
+
+    def read(node: Node) -> Any:
+        try:
+            return reader(node)
+        except ConfigurationError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise node.error(f"cannot be read: {told(error)}") from error
+
+    return read
+
+
 def _reader(hint: Any) -> Reader[Any]:
     if get_origin(hint) is Annotated:
-        return next(each for each in get_args(hint)[1:] if callable(each))  # type: ignore[no-any-return]
+        for each in get_args(hint)[1:]:
+            if callable(each):
+                return _own(each)
+        raise TypeError(f"options of type {hint} have no reader among what annotates them; add one, or take it away")
     if get_origin(hint) is tuple and get_args(hint)[1:] == (...,):
         return Items(_reader(get_args(hint)[0]))
     if hint not in _READERS:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from vwserve.transforms.artifact import digest, read_artifact
+from vwserve.transforms.artifact import read_artifact
 from vwserve.transforms.batch import Batch, put_together
-from vwserve.transforms.errors import TransformError
+from vwserve.transforms.errors import TransformError, guarded, is_interrupt, told
 from vwserve.transforms.plugins import TransformType
-from vwserve.transforms.transform import Transform
+from vwserve.transforms.stated import Fingerprint, Stated, make
+from vwserve.transforms.transform import Artifact, Transform
+
+_BYTES = frozenset({bytes})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,13 @@ class Declaration:
 class Step:
     """A transform at its place in a pipeline, after the steps that it reads from; `applied` counts examples."""
 
-    __slots__ = ("__weakref__", "after", "applied", "transform", "writes")
+    __slots__ = ("__weakref__", "after", "applied", "stated", "transform", "writes")
 
-    def __init__(self, transform: Transform[Any], after: tuple[Step, ...]) -> None:
-        self.transform = transform
+    def __init__(self, stated: Stated, after: tuple[Step, ...]) -> None:
+        self.stated = stated
+        self.transform: Transform[Any] = stated.transform
         self.after = after
-        self.writes = frozenset(transform.writes)
+        self.writes = frozenset(stated.writes)
         self.applied = 0
 
 
@@ -66,37 +69,40 @@ class Request:
             text = self._texts[steps] = put_together(
                 self.lines, [pair for step in steps for pair in self.derived(step).items()]
             )
-            if text.count(b"\n") != len(self.lines):
-                raise TransformError("a transform gave a text with a newline in it")
         return text
 
     def _apply(self, step: Step) -> Mapping[str, Sequence[bytes]]:
         batch = self._batch.with_added(map(self.derived, step.after)) if step.after else self._batch
-        kind = step.transform.kind
         try:
-            derived = step.transform.apply(batch)
-        except Exception as error:  # a fault of a plugin: whoever asked is told, and the daemon goes on
-            raise TransformError(f"transform {kind} failed: {type(error).__name__}: {error}") from error
-        for namespace, texts in derived.items():
-            if len(texts) != len(self.lines):
-                raise TransformError(f"transform {kind} gave {len(texts)} texts for {len(self.lines)} lines")
-            if namespace not in step.writes:
-                raise TransformError(f"transform {kind} wrote the namespace {namespace!r}, which it did not declare")
+            derived = self._checked(step, step.transform.apply(batch))
+        except TransformError as error:
+            raise TransformError(f"transform {step.stated.kind} failed: {error}") from error
+        except BaseException as error:  # a fault of a plugin: whoever asked is told, and the daemon goes on
+            if is_interrupt(error):
+                raise
+            raise TransformError(f"transform {step.stated.kind} failed: {told(error)}") from error
         step.applied += len(self.lines)
         return derived
 
-
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """What identifies a transform for good: two that are equal derive the same, unless a plugin lies about its version.
-
-    `options` are JSON, `artifact` is the digest of its content, empty where the transform is not fitted.
-    """
-
-    kind: str
-    version: str
-    options: str
-    artifact: str
+    def _checked(self, step: Step, derived: object) -> Mapping[str, Sequence[bytes]]:
+        """What `apply` returned, if it is what it should be, out of reach of the transform."""
+        if not isinstance(derived, Mapping):
+            raise TransformError(f"it gave {_a(derived)}, not a mapping of namespaces to texts")
+        checked: dict[str, Sequence[bytes]] = {}
+        for namespace, texts in derived.items():
+            if namespace not in step.writes:
+                raise TransformError(f"it wrote the namespace {namespace!r}, which it did not declare")
+            if not isinstance(texts, (list, tuple)):
+                raise TransformError(f"it gave {_a(texts)}, not a list of a text for each line")
+            if len(texts) != len(self.lines):
+                raise TransformError(f"it gave {len(texts)} texts for {len(self.lines)} lines")
+            if not _BYTES.issuperset(map(type, texts)):
+                wrong = next(text for text in texts if type(text) is not bytes)
+                raise TransformError(f"it gave {_a(wrong)} among its texts; they are bytes")
+            if b"\n" in b"".join(texts):
+                raise TransformError("it gave a text with a newline in it")
+            checked[namespace] = tuple(texts)
+        return checked
 
 
 class Pipeline:
@@ -104,22 +110,22 @@ class Pipeline:
 
     def __init__(self, steps: tuple[Step, ...] = ()) -> None:
         self.steps = steps
-        self.derives = any(step.transform.writes for step in steps)
+        self.derives = any(step.writes for step in steps)
 
     @property
     def arguments(self) -> Sequence[str]:
         """The VW arguments that the transforms contribute."""
-        return [word for step in self.steps for word in step.transform.arguments]
+        return [word for step in self.steps for word in step.stated.arguments]
 
     @property
     def remarks(self) -> Sequence[str]:
         """What the transforms want known about themselves."""
-        return [f"{step.transform.kind}: {remark}" for step in self.steps for remark in step.transform.remarks]
+        return [f"{step.stated.kind}: {remark}" for step in self.steps for remark in step.stated.remarks]
 
-    @cached_property
+    @property
     def fingerprints(self) -> Sequence[Fingerprint]:
         """The identities of the transforms, in their order."""
-        return tuple(_fingerprint(step.transform) for step in self.steps)
+        return tuple(step.stated.fingerprint for step in self.steps)
 
     def text(self, request: Request) -> bytes:
         """The lines of a request as VW is to read them; raises TransformError."""
@@ -134,7 +140,7 @@ class TransformPool:
     """
 
     def __init__(self) -> None:
-        self._transforms: WeakValueDictionary[tuple[object, ...], Transform[Any]] = WeakValueDictionary()
+        self._transforms: WeakValueDictionary[tuple[object, ...], Stated] = WeakValueDictionary()
         self._steps: WeakValueDictionary[tuple[object, ...], Step] = WeakValueDictionary()
 
     def __len__(self) -> int:
@@ -143,43 +149,44 @@ class TransformPool:
 
     def pipeline(self, declarations: Sequence[Declaration]) -> Pipeline:
         """The pipeline of a model; raises a `StepError` where a transform cannot be made or does not fit the others."""
-        steps: list[Step] = []
-        written: dict[str, Step] = {}
+        transforms: list[Stated] = []
         for number, declaration in enumerate(declarations):
             try:
-                transform = self._transform(declaration)
-                _check_order(transform, written, declarations[number + 1 :])
+                transforms.append(self._transform(declaration))
             except TransformError as error:
                 raise StepError(number, str(error)) from error
-            step = self._step(transform, tuple(dict.fromkeys(_sources(transform, written))))
-            written |= dict.fromkeys(transform.writes, step)
+        steps: list[Step] = []
+        written: dict[str, Step] = {}
+        for number, stated in enumerate(transforms):
+            if wrong := _disorder(stated, written, transforms[number + 1 :]):
+                raise StepError(number, wrong)
+            step = self._step(stated, tuple(dict.fromkeys(_sources(stated, written))))
+            written |= dict.fromkeys(stated.writes, step)
             steps.append(step)
         return Pipeline(tuple(steps))
 
-    def _transform(self, declaration: Declaration) -> Transform[Any]:
+    def _transform(self, declaration: Declaration) -> Stated:
         kind = declaration.type
-        content, identity = {}, ""
+        content: Artifact = {}
+        identity = ""
         if declaration.artifact is not None:
             stored = read_artifact(declaration.artifact, kind)
             content, identity = stored.content, stored.digest
-        key = (kind, kind.version, _written(declaration.options), identity)
-        transform = self._transforms.get(key)
-        if transform is None:
-            try:
-                transform = kind(declaration.options, content)
-            except TransformError:
-                raise
-            except Exception as error:  # a fault of a plugin, or an artifact that nobody wrote
-                where = f" from {declaration.artifact}" if declaration.artifact else ""
-                raise TransformError(f"cannot be made{where}: {type(error).__name__}: {error}") from error
-            self._transforms[key] = transform
-        return transform
+        with guarded("its options cannot be written down"):
+            options = json.dumps(asdict(declaration.options), sort_keys=True, default=str)
+        key = (kind, kind.version, options, identity)
+        stated = self._transforms.get(key)
+        if stated is None:
+            fingerprint = Fingerprint(kind.kind, kind.version, options, identity if content else "")
+            where = f" from {declaration.artifact}" if declaration.artifact else ""
+            stated = self._transforms[key] = make(kind, declaration.options, content, fingerprint, where)
+        return stated
 
-    def _step(self, transform: Transform[Any], after: tuple[Step, ...]) -> Step:
-        key = (id(transform), *map(id, after))
+    def _step(self, stated: Stated, after: tuple[Step, ...]) -> Step:
+        key = (id(stated), *map(id, after))
         step = self._steps.get(key)
         if step is None:
-            step = self._steps[key] = Step(transform, after)
+            step = self._steps[key] = Step(stated, after)
         return step
 
 
@@ -191,34 +198,28 @@ class StepError(TransformError):
         self.position = position
 
 
-def _fingerprint(transform: Transform[Any]) -> Fingerprint:
-    artifact = digest(transform.artifact) if transform.artifact else ""
-    return Fingerprint(transform.kind, transform.version, _written(transform.options), artifact)
-
-
-def _written(options: Any) -> str:
-    return json.dumps(asdict(options), sort_keys=True, default=str)
-
-
-def _sources(transform: Transform[Any], written: Mapping[str, Step]) -> Iterator[Step]:
-    for namespace in transform.reads:
+def _sources(stated: Stated, written: Mapping[str, Step]) -> Iterator[Step]:
+    for namespace in stated.reads:
         if namespace in written:
             yield written[namespace]
 
 
-def _check_order(transform: Transform[Any], written: Mapping[str, Step], later: Sequence[Declaration]) -> None:
-    for namespace in transform.writes:
+def _disorder(stated: Stated, written: Mapping[str, Step], later: Sequence[Stated]) -> str | None:
+    """What is wrong with the place of a transform, after those that wrote `written` and before the `later` ones."""
+    for namespace in stated.writes:
         if namespace in written:
-            other = written[namespace].transform.kind
-            raise TransformError(
-                f"writes the namespace {namespace!r}, as does the {other} before it; rename one output"
-            )
-        if namespace in transform.reads:
-            raise TransformError(f"reads the namespace {namespace!r} that it writes itself; give it another output")
-    for declaration in later:
-        output = getattr(declaration.options, "output", None)
-        if output is not None and output in transform.reads:
-            kind = declaration.type.kind
-            raise TransformError(
-                f"reads the namespace {output!r}, which the {kind} after it writes; change their order"
-            )
+            other = written[namespace].stated.kind
+            return f"writes the namespace {namespace!r}, as does the {other} before it; rename one output"
+        if namespace in stated.reads:
+            return f"reads the namespace {namespace!r} that it writes itself; give it another output"
+    for other_stated in later:
+        for namespace in stated.reads:
+            if namespace in other_stated.writes:
+                kind = other_stated.kind
+                return f"reads the namespace {namespace!r}, which the {kind} after it writes; change their order"
+    return None
+
+
+def _a(value: object) -> str:
+    """A value by its type, for an error: what it holds may be anything."""
+    return f"a value of type {type(value).__name__}"
