@@ -13,7 +13,7 @@ from vwserve.learner.binding import NO_LABEL, Examples
 from vwserve.learner.engine import Engine
 from vwserve.learner.grammar import Shape
 from vwserve.learner.judge import Judge
-from vwserve.learner.scalars import format_scalars
+from vwserve.learner.scalars import format_scalar, format_scalars
 from vwserve.learner.sink import PredictionSink
 from vwserve.learner.tally import Tally
 from vwserve.lines import block_of, lines_of, tag_of
@@ -73,7 +73,8 @@ class Serving:
         except RuntimeError as error:
             return self._recover(chunk, [], learn, error, parsed=False)
         if self._engine.sink is None:
-            return self._scalars(chunk, examples, shape, learn)
+            serve = self._scalars if len(examples) > 1 else self._scalar
+            return serve(chunk, examples, shape, learn)
         return self._printed(self._engine.sink, chunk, examples, shape, learn)
 
     def predict_with(self, others: Sequence[Serving], chunk: bytes) -> list[bytes] | None:
@@ -91,6 +92,22 @@ class Serving:
         for each in (self, *others):
             each._tally.examples += len(examples)
         return [_tagged(format_scalars(each), tags) for each in scalars]
+
+    def _scalar(self, chunk: bytes, examples: Examples, shape: Shape, learn: bool) -> bytes:
+        """Answer one example whose prediction is a plain number: as `_scalars`, without what many lines need."""
+        workspace = self._engine.workspace
+        labels = workspace.labels(examples) if shape is not _UNLABELLED else []
+        labelled = bool(labels) and labels[0] != NO_LABEL
+        weight = workspace.weights(examples)[0] if labelled and shape is _MIXED else 1.0
+        tags = workspace.tags(examples) or _tags(lines_of(chunk)) if shape is _MIXED else None
+        scalars, error = self._through(examples, learn)
+        if error is not None:
+            return self._recover(chunk, scalars, learn, error, parsed=True)
+        if labelled:
+            self._count_labelled(1, weight, learn)
+            self._tally.pair(scalars, labels)
+        text = format_scalar(scalars[0])
+        return b"%s %s\n" % (text, tags[0]) if tags and tags[0] else text + b"\n"
 
     def _scalars(self, chunk: bytes, examples: Examples, shape: Shape, learn: bool) -> bytes:
         """Answer examples whose predictions are plain numbers."""
