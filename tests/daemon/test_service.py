@@ -1,5 +1,6 @@
 """The daemon as a whole, on a reactor in memory: start, reload, stop."""
 
+import json
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,30 @@ def test_reload_adds_and_removes_models_and_keeps_what_others_learned(ran: Ran) 
     finish(ran.daemon.reload())
     assert ran.ask(b"!models\n") == b"ctr new\n"
     assert ran.ask(b"|u a\n") == before
+
+
+def test_reload_keeps_what_a_model_with_a_plugin_of_the_folder_learned(ran: Ran) -> None:
+    (ran.folder / "plugins.d").mkdir()
+    (ran.folder / "plugins.d" / "constant.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from vwserve.transforms import Transform, hookimpl\n"
+        "@dataclass(frozen=True)\n"
+        "class Options: pass\n"
+        "class Constant(Transform[Options]):\n"
+        "    kind, options_type, reads, writes = 'constant', Options, (), ('k',)\n"
+        "    def apply(self, batch): return {'k': [b'always'] * len(batch)}\n"
+        "@hookimpl\n"
+        "def vwserve_transforms(): return [Constant]\n"
+    )
+    ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]\nplugins: plugins.d")
+    ran.drop("ctr", "-b 10\ntransforms: [{kind: constant}]")
+    finish(ran.daemon.reload())
+    ran.start()
+    ran.ask(b"1 |u a\n")
+    before = ran.ask(b"|u a\n")
+    finish(ran.daemon.reload())
+    assert ran.ask(b"|u a\n") == before != b"0\n"
+    assert json.loads(ran.ask(b"!stats ctr\n"))["version"] == 1
 
 
 def test_reload_opens_changes_and_closes_listeners(ran: Ran) -> None:

@@ -13,6 +13,7 @@ from vwserve.model import registry
 from vwserve.model.drop import ModelDrop, read_drops
 from vwserve.model.registry import MOST_EXPORTS, Registry
 from vwserve.model.servable import Servable
+from vwserve.transforms.plugins import PluginFinder
 
 
 class Folder:
@@ -178,6 +179,45 @@ def test_a_fault_of_the_program_in_one_drop_leaves_the_others(folder: Folder, mo
     assert folder.apply() == [f"{folder.path / 'a.yaml'}: cannot be served: LookupError: nowhere"]
     assert folder.registry.names() == ["b", "c"]
     assert (folder.registry.get("gone"), folder.model("c").name) == (None, "c")
+
+
+PLUGIN = """
+from dataclasses import dataclass
+from vwserve.transforms import Transform, hookimpl
+
+@dataclass(frozen=True)
+class Options:
+    output: str = "k"
+
+class Constant(Transform[Options]):
+    kind = "constant"
+    options_type = Options
+    reads = ()
+    @property
+    def writes(self): return (self.options.output,)
+    def apply(self, batch): return {self.options.output: [b"always"] * len(batch)}
+
+@hookimpl
+def vwserve_transforms(): return [Constant]
+"""
+
+
+def test_a_model_keeps_what_it_learned_until_the_code_of_its_plugin_changes(folder: Folder, tmp_path: Path) -> None:
+    finder = PluginFinder()
+    plugin = tmp_path / "constant.py"
+    (folder.path / "a.yaml").write_text("vw: -b 10\ntransforms: [{kind: constant}]\n")
+
+    def follow() -> Servable:
+        drops, problems = read_drops(folder.path, finder.find(tmp_path).kinds)
+        assert [*problems, *folder.registry.apply(drops, problems)] == []
+        return folder.model("a")
+
+    plugin.write_text(PLUGIN)
+    first = follow()
+    first.learn(["1 |u a"])
+    assert follow() is first
+    plugin.write_text(PLUGIN.replace("always", "never"))
+    assert follow() is not first
 
 
 def test_a_file_that_another_took_the_place_of_has_changed(folder: Folder, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from vwserve.daemon.turn import Turn
 from vwserve.errors import ConfigurationError, Problem
 from vwserve.model.drop import read_drops
 from vwserve.model.registry import Registry
-from vwserve.transforms.plugins import find_plugins
+from vwserve.transforms.plugins import PluginFinder
 
 _DRAIN_S = 10.0
 _SPARE_DESCRIPTORS = 256  # for models, logs and listeners beside the connections
@@ -40,6 +40,7 @@ class Daemon:
         self._read = read
         self._settings = read()
         self._registry = Registry(self._settings.limits.bounds, self._settings.state)
+        self._plugins = PluginFinder()
         self._models = ServedModels(self._registry)
         self._connections = Connections(reactor, self._settings.limits, turn)
         self._listeners: dict[str, Listener] = {}
@@ -52,7 +53,7 @@ class Daemon:
 
     def load(self) -> None:
         """Serve the models of the drops; what is wrong with one goes to the log."""
-        plugins = find_plugins(self._settings.plugins)
+        plugins = self._plugins.find(self._settings.plugins)
         drops, problems = read_drops(self._settings.models, plugins.kinds)
         problems = [*plugins.problems, *problems, *self._registry.apply(drops, problems)]
         for key in self._settings.without_effect:

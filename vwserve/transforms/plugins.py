@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from functools import partial
-from importlib.metadata import entry_points
+from importlib.abc import SourceLoader
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import pluggy
 
 from vwserve.errors import Place, Problem
 from vwserve.transforms import hookspecs
+from vwserve.transforms.errors import told
 from vwserve.transforms.options import options_reader
 from vwserve.transforms.transform import Transform
 
 ENTRY_POINTS = "vwserve"
+
+_KEYS = frozenset({"kind", "artifact"})
+"""The keys of a transform in a drop that are not its options."""
 
 _KIND = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 
@@ -35,37 +41,70 @@ class Plugins:
     problems: tuple[Problem, ...] = ()
 
 
-def find_plugins(folder: Path | None = None) -> Plugins:
-    """All plugins: installed ones, then the files of `folder` in the order of their names.
+class PluginFinder:
+    """Finds plugins time and again; what did not change in between gives the same types.
 
-    Runs their code. A broken one is a problem, never an error: the others can be used.
+    So a daemon that reads its configuration again keeps the models whose plugins are what they were.
     """
-    search = _Search()
-    for name, load in _installed():
-        search.add(name, Place(Path(f"installed plugin {name}")), load)
-    for file in _files(folder):
-        search.add(file.name, Place(file), partial(_module, file))
-    return Plugins(search.kinds, tuple(search.problems))
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Known] = {}
+
+    def find(self, folder: Path | None = None) -> Plugins:
+        """All plugins: installed ones, then the files of `folder` in the order of their names.
+
+        Runs the code of those that are new or changed. A broken one is a problem, never an error: the others can be
+        used.
+        """
+        search = _Search(self._known)
+        for name, load in _installed():
+            search.add(name, f"the installed plugin {name}", Place(Path(f"installed plugin {name}")), load)
+        for file in _files(folder):
+            search.add(str(file), str(file), Place(file), partial(_module, file), _content(file))
+        return Plugins(search.kinds, tuple(search.problems))
+
+
+def find_plugins(folder: Path | None = None) -> Plugins:
+    """All plugins, as a `PluginFinder` finds them the first time."""
+    return PluginFinder().find(folder)
+
+
+class _Known(NamedTuple):
+    """What a plugin gave when it had this content."""
+
+    content: bytes
+    transforms: Sequence[object]
 
 
 class _Search:
-    def __init__(self) -> None:
+    def __init__(self, known: dict[str, _Known]) -> None:
+        self._known = known
         self.kinds: dict[str, TransformType] = {}
         self.problems: list[Problem] = []
         self._claimed: dict[str, str] = {}
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
 
-    def add(self, name: str, place: Place, load: Callable[[], object]) -> None:
-        """Take the transforms of one plugin, or say what is wrong with it."""
-        try:
-            for transform in self._transforms(name, load()):
-                self._claim(name, transform)
-        except (Exception, SystemExit) as error:  # whatever strange code raises: the daemon goes on without it
-            text = f"{type(error).__name__}: {error}" if not isinstance(error, _Refused) else str(error)
-            self.problems.append(Problem(place, "", f"cannot be used: {' '.join(text.split())}"))
+    def add(
+        self, name: str, called: str, place: Place, load: Callable[[bytes], object], content: bytes | OSError = b""
+    ) -> None:
+        """Take the transforms of one plugin, or say what is wrong with it.
 
-    def _transforms(self, name: str, plugin: object) -> Iterable[object]:
+        Where its content is what it was, its code is not run again.
+        """
+        try:
+            if isinstance(content, OSError):
+                raise content
+            known = self._known.get(name)
+            if known is None or known.content != content:
+                known = self._known[name] = _Known(content, self._transforms(name, load(content)))
+            for transform in known.transforms:
+                self._claim(called, transform)
+        except (Exception, SystemExit) as error:  # whatever strange code raises: the daemon goes on without it
+            text = " ".join(str(error).split()) if isinstance(error, _Refused) else told(error)
+            self.problems.append(Problem(place, "", f"cannot be used: {text}"))
+
+    def _transforms(self, name: str, plugin: object) -> Sequence[object]:
         self._manager.register(plugin, name)
         try:
             self._manager.check_pending()
@@ -77,12 +116,12 @@ class _Search:
             raise _Refused("it has no hook; write `@hookimpl def vwserve_transforms(): return [...]`")
         return [transform for call in calls for transform in cast(Iterable[object], call.function())]
 
-    def _claim(self, name: str, transform: object) -> None:
+    def _claim(self, called: str, transform: object) -> None:
         checked = _checked(transform)
         if checked.kind in self.kinds:
             raise _Refused(f"the kind {checked.kind!r} is already that of {self._claimed[checked.kind]}; rename one")
         self.kinds[checked.kind] = checked
-        self._claimed[checked.kind] = name
+        self._claimed[checked.kind] = called
 
 
 class _Refused(Exception):
@@ -104,17 +143,19 @@ def _checked(transform: object) -> TransformType:
     if not (isinstance(options, type) and is_dataclass(options)):
         raise _Refused(f"{name}.options_type is not a dataclass")
     try:
-        options_reader(options, {})
+        readers = options_reader(options, {}).fields
     except (TypeError, NameError) as error:
         raise _Refused(f"{name}.options_type: {error}") from error
+    if taken := sorted(_KEYS & readers.keys()):
+        raise _Refused(f"{name}.options_type has an option {taken[0]!r}, a key that drops have already; rename it")
     if transform.fitted and not any("fit" in vars(each) for each in transform.__mro__ if each is not Transform):
         raise _Refused(f"{name} is fitted, but has no fit")
     return transform
 
 
-def _installed() -> Iterator[tuple[str, Callable[[], object]]]:
+def _installed() -> Iterator[tuple[str, Callable[[bytes], object]]]:
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda each: each.name):
-        yield entry.name, entry.load
+        yield entry.name, partial(_load, entry)
 
 
 def _files(folder: Path | None) -> Iterable[Path]:
@@ -123,10 +164,38 @@ def _files(folder: Path | None) -> Iterable[Path]:
     return sorted(file for file in folder.glob("*.py") if not file.name.startswith((".", "_")))
 
 
-def _module(file: Path) -> ModuleType:
-    """The module of a file, fresh each time: an edited file gives new types, and models with the old ones keep them."""
-    name = f"vwserve_plugins_d.{file.stem}"
-    spec = spec_from_file_location(name, file)
+def _load(entry: EntryPoint, _: bytes) -> object:
+    return entry.load()
+
+
+def _content(file: Path) -> bytes | OSError:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        return error
+
+
+class _Source(SourceLoader):
+    """Loads the very bytes that were compared; by the times of files Python may take an edited one for unchanged."""
+
+    def __init__(self, file: Path, content: bytes) -> None:
+        self._file = file
+        self._content = content
+
+    def get_filename(self, fullname: str) -> str:
+        """The name of the file."""
+        return str(self._file)
+
+    def get_data(self, path: str | bytes) -> bytes:
+        """The content that it had."""
+        return self._content
+
+
+def _module(file: Path, content: bytes) -> ModuleType:
+    """The module of a file with this content; models with the types of another content keep them."""
+    # Named by its content: what the module of another content refers to stays where it is.
+    name = f"vwserve_plugins_d.{file.stem}_{hashlib.sha256(content).hexdigest()[:16]}"
+    spec = spec_from_file_location(name, file, loader=_Source(file, content))
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is not a Python file")
     module = module_from_spec(spec)
