@@ -84,6 +84,9 @@ def checked(content: Artifact) -> Ensemble:
     if not isinstance(features, list) or not all(isinstance(name, str) for name in features):
         raise _spoilt("features", "is not a list of names")
     check_names(features)
+    unseen = content.get("unseen", [])
+    if not isinstance(unseen, list) or not all(isinstance(name, str) for name in unseen):
+        raise _spoilt("unseen", "is not a list of names")
     trees = content.get("trees")
     if not isinstance(trees, list) or not trees:
         raise _spoilt("trees", "is not a list of trees")

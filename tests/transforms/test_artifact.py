@@ -1,6 +1,8 @@
 """Artifacts on disk: whole or not at all, and refused where they are not what they should be."""
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,8 @@ def test_a_failed_write_leaves_the_old_one(tmp_path: Path) -> None:
         ('{"kind": "sizes"}', "is no artifact"),
         ("[" * 100_000, "is no artifact"),
         ('{"format": 1, "kind": "sizes", "version": "1", "content": {"most": NaN}}', "NaN is no number"),
+        ('{"format": 1, "kind": "sizes", "version": "1", "content": {"most": 1e999}}', "1e999 is greater than any"),
+        ('{"format": 1, "kind": "sizes", "version": "1", "content": {"most": [-1e999]}}', "-1e999 is greater than any"),
         ('{"format": 1, "kind": "mdl", "version": "1", "content": {}}', "of kind 'mdl', not 'sizes'"),
         ('{"format": 1, "kind": "sizes", "version": "0", "content": {}}', "make it again with `vwserve fit`"),
         ('{"format": 2, "kind": "sizes", "version": "1", "content": {}}', "make it again with `vwserve fit`"),
@@ -45,6 +49,13 @@ def test_a_failed_write_leaves_the_old_one(tmp_path: Path) -> None:
 def test_refuses_what_is_none(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(TransformError, match=said):
+        read_artifact(tmp_path / "a.json", Sizes)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_refuses_what_is_no_regular_file(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "a.json")
+    with pytest.raises(TransformError, match=r"a\.json is not a regular file"):
         read_artifact(tmp_path / "a.json", Sizes)
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +41,13 @@ def digest(content: Artifact) -> str:
 def read_artifact(path: Path, transform: type[Transform[Any]]) -> StoredArtifact:
     """Read an artifact of a transform; raises TransformError where the file is none of that kind and version."""
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # to read a pipe may take for ever
+            raise TransformError(f"{path} is not a regular file")
+        if status.st_size > _LARGEST_BYTES:
             raise TransformError(f"{path} is larger than {_LARGEST_BYTES} bytes")
-        stored = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        stored = json.loads(path.read_bytes(), parse_constant=_refuse_constant, parse_float=_finite)
+        identity = digest(stored["content"]) if isinstance(stored, dict) and "content" in stored else ""
     except FileNotFoundError as error:
         raise TransformError(f"{path} is not there; `vwserve fit` makes it from data") from error
     except OSError as error:
@@ -57,7 +63,7 @@ def read_artifact(path: Path, transform: type[Transform[Any]]) -> StoredArtifact
         raise TransformError(f"{path} is of format and version {theirs}, not {ours}; make it again with `vwserve fit`")
     provenance = stored.get("provenance")
     content = stored["content"]
-    return StoredArtifact(content, provenance if isinstance(provenance, dict) else {}, digest(content))
+    return StoredArtifact(content, provenance if isinstance(provenance, dict) else {}, identity)
 
 
 def write_artifact(
@@ -87,6 +93,13 @@ def write_artifact(
 
 def _canonical(content: Artifact) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is greater than any number")
+    return number
 
 
 def _refuse_constant(name: str) -> float:

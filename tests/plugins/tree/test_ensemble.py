@@ -53,6 +53,8 @@ def spoilt(*path: Any, value: Any) -> dict[str, Any]:
         (spoilt("features", 0, value="a b"), "'a b' cannot be the name of a feature"),
         (spoilt("features", 0, value="city"), "the feature 'city' stands there twice"),
         (spoilt("features", value=["age"]), r"trees\[0\].feature: is not a list of whole numbers in 0..0"),
+        (spoilt("unseen", value=5), "unseen: is not a list of names"),
+        (spoilt("unseen", value=[5]), "unseen: is not a list of names"),
         (spoilt("trees", value=[]), "trees: is not a list of trees"),
         (spoilt("trees", 0, value=[]), r"trees\[0\]: is not a tree"),
         (spoilt("trees", 1, value={}), r"trees\[1\].feature: is not a list"),
