@@ -34,7 +34,7 @@ def lines(found: FileExamples) -> list[bytes]:
 
 def test_gives_lines_with_labels_and_importances(tmp_path: Path, learner: Learner) -> None:
     (only,) = examples(tmp_path, learner, b"1 |u a\n-1 2 't|u b\n|u c\n")
-    assert only.batch.lines == [b"1 |u a", b"-1 2 't|u b", b"|u c"]
+    assert only.batch.lines == (b"1 |u a", b"-1 2 't|u b", b"|u c")
     np.testing.assert_array_equal(only.labels, [1.0, -1.0, np.nan])
     np.testing.assert_array_equal(only.weights, [1.0, 2.0, 1.0])
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vwserve.transforms import Batch, NumberReader
@@ -64,17 +64,54 @@ def test_a_namespace_is_read_once_for_all_that_ask() -> None:
     batch = Batch([b"|n a:1"] * 5)
     more = batch.with_added([{"k": [b"x"] * 5}])
     assert more.numbers("n", NumberReader(["a"])) is batch.numbers("n", NumberReader(["a"]))
-    assert more.rows("n", NumberReader(["a"])) == [[1.0]] * 5
+    assert more.rows("n", NumberReader(["a"])) == ((1.0,),) * 5
     assert more.features("n") is batch.features("n")
     few = Batch([b"|n a:1"])
     more = few.with_added([{"k": [b"x"]}])
     assert more.rows("n", NumberReader(["a"])) is few.rows("n", NumberReader(["a"]))
-    assert few.with_added([{"n": [b"a:2"]}]).rows("n", NumberReader(["a"])) == [[2.0]]
+    assert few.with_added([{"n": [b"a:2"]}]).rows("n", NumberReader(["a"])) == ((2.0,),)
 
 
 def test_numbers_are_not_to_be_written_to() -> None:
     with pytest.raises(ValueError, match="read-only"):
         Batch([b"|n a:1"]).numbers("n", NumberReader(["a"]))[0, 0] = 2.0
+
+
+def test_a_transform_cannot_change_what_others_get() -> None:
+    lines = [b"|n a:1", b"|n a:2"] * 3
+    for batch in (Batch(lines), Batch(lines[:1]), Batch(lines).with_added([{"n": [b"b"] * 6}])):
+        rows = batch.rows("n", NumberReader(["a"]))
+        for shared in (batch.lines, batch.features("n"), rows, *rows):
+            with pytest.raises(TypeError):
+                shared[0] = b""  # type: ignore[index]  # which is why
+        with pytest.raises(AttributeError):
+            batch.lines = ()  # type: ignore[misc]  # which is why
+    batch = Batch(lines)
+    lines.pop()
+    assert len(batch) == 6
+
+
+# The first two have as many words as colons, but not a colon for each word; in each of the others all is balanced but
+# for where the words end.
+UNBALANCED = [
+    [b"a:1:2", b"7", b"a:3", b"a:4"],
+    [b"7 a:1:2", b"a:3", b"b:1", b"a:4"],
+    [b"a: 5 b:1", b"a:1", b"a:1", b"a:1"],
+    [b"a:1 b :2", b"a:1", b"a:1", b"a:1"],
+    [b"a:\x0b5", b"a:1", b"a:1", b"a:1"],
+    [b"a:", b"5", b"a:1", b"b:2"],
+    [b"a", b":5", b"a:1", b"b:2"],
+    [b":1 a", b"a:1", b"b:3", b"b:2"],
+    [b"a::1 b", b"a:1", b"b:3", b"b:2"],
+]
+
+
+@pytest.mark.parametrize("texts", UNBALANCED)
+def test_a_refused_line_changes_no_number_of_those_beside_it(texts: list[bytes]) -> None:
+    reader = NumberReader(["a", "b", "7"])
+    lines = [b"|n " + text for text in texts]
+    together = Batch(lines).numbers("n", reader)
+    np.testing.assert_array_equal(together, np.concatenate([Batch([line]).numbers("n", reader) for line in lines]))
 
 
 @pytest.mark.parametrize(
@@ -100,6 +137,21 @@ def test_reads_numbers(section: bytes, row: list[float]) -> None:
     reader = NumberReader(["a", "b"])
     assert reader.read([section]).tolist() == [pytest.approx(row, nan_ok=True)]
     assert reader.read([section] * 8).tolist() == [pytest.approx(row, nan_ok=True)] * 8
+
+
+PIECES = st.sampled_from([b"a:1", b"b:2", b"a", b"b", b"7", b"a:1:2", b"a:", b":1", b":", b"::", b"a:x", b"1:a"])
+BLANKS = st.sampled_from([b" ", b" ", b" ", b"\t", b"\x0b", b"\r"])
+ROUGH = st.lists(st.tuples(PIECES, BLANKS), max_size=4).map(lambda pairs: b"".join(map(b"".join, pairs)))
+HEADS = st.sampled_from([b"|n ", b"|n ", b"|n ", b"1 2 't|n ", b"", b"|", b"|m x |n ", b"|n a:9 |n "])
+LINES = st.lists(st.tuples(HEADS, ROUGH).map(b"".join), min_size=4, max_size=8)
+
+
+@given(LINES)
+@settings(max_examples=500)
+def test_numbers_of_many_lines_are_those_of_each_alone_though_some_are_no_examples(lines: list[bytes]) -> None:
+    reader = NumberReader(["a", "b", "7", "1"])
+    alone = np.concatenate([Batch([line]).numbers("n", reader) for line in lines])
+    np.testing.assert_array_equal(Batch(lines).numbers("n", reader), alone)
 
 
 @given(st.lists(SECTIONS, max_size=12))

@@ -14,17 +14,20 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 _NUMERIC = b"0123456789+-.eE,"
+_BLANKS = bytes.maketrans(b"\t\n\r\x0b\x0c", b"     ")  # what `bytes.split` takes for one
+_NEITHER_COLON_NOR_BLANK = bytes(set(range(256)) - set(b": "))
 _FEW = 4  # below this many lines numpy's cost a call is more than it saves
 
 
 class Batch:
     """Examples, one a line without its newline, and the namespaces that transforms have added to them.
 
-    Whatever is read of a batch is read once, also where several transforms of several models ask for it.
+    Whatever is read of a batch is read once, also where several transforms of several models ask for it; so all that it
+    gives is tuples and an array that cannot be written to.
     """
 
     def __init__(self, lines: Sequence[bytes]) -> None:
-        self.lines = lines
+        self._lines = tuple(lines)
         self._added: list[tuple[str, Sequence[bytes]]] = []
         self._source = self
         self._sections: dict[str, Sequence[bytes]] = {}
@@ -32,12 +35,17 @@ class Batch:
         self._numbers: dict[tuple[str, tuple[str, ...]], Floats] = {}
         self._rows: dict[tuple[str, tuple[str, ...]], Sequence[Sequence[float]]] = {}
 
+    @property
+    def lines(self) -> Sequence[bytes]:
+        """The examples as they came, without what was added."""
+        return self._lines
+
     def __len__(self) -> int:
-        return len(self.lines)
+        return len(self._lines)
 
     def with_added(self, derived: Iterable[Mapping[str, Sequence[bytes]]]) -> Batch:
         """The same examples with more features: for each namespace a text a line, empty where there are none."""
-        batch = Batch(self.lines)
+        batch = Batch(self._lines)
         batch._added = [*self._added, *(pair for each in derived for pair in each.items())]
         batch._source = self._source
         return batch
@@ -53,9 +61,9 @@ class Batch:
             if self._source is not self:
                 sections = self._source.features(namespace)
             else:
-                sections = _sections(self.lines, namespace.encode())
+                sections = _sections(self._lines, namespace.encode())
             for texts in added:
-                sections = [b"%s %s" % (text, more) if text else more for text, more in zip(sections, texts)]
+                sections = tuple([b"%s %s" % (text, more) if text else more for text, more in zip(sections, texts)])
             self._sections[namespace] = sections
         return sections
 
@@ -70,7 +78,7 @@ class Batch:
         key = (namespace, reader.names)
         matrix = self._numbers.get(key)
         if matrix is None:
-            if len(self.lines) < _FEW:
+            if len(self._lines) < _FEW:
                 rows = self.rows(namespace, reader)
                 matrix = np.array(rows, np.float64).reshape(len(rows), len(reader.names))
             else:
@@ -83,16 +91,15 @@ class Batch:
         return matrix
 
     def rows(self, namespace: str, reader: NumberReader) -> Sequence[Sequence[float]]:
-        """What `numbers` gives, in lists: for a line alone an array costs more than it saves."""
-        if len(self.lines) >= _FEW:
-            found: list[list[float]] = self.numbers(namespace, reader).tolist()
-            return found
+        """What `numbers` gives, in tuples: for a line alone an array costs more than it saves."""
+        if len(self._lines) >= _FEW:
+            return tuple(map(tuple, self.numbers(namespace, reader).tolist()))
         if self._source is not self and all(name != namespace for name, _ in self._added):
             return self._source.rows(namespace, reader)
         key = (namespace, reader.names)
         rows = self._rows.get(key)
         if rows is None:
-            rows = self._rows[key] = list(map(reader.row, self.features(namespace)))
+            rows = self._rows[key] = tuple([tuple(reader.row(text)) for text in self.features(namespace)])
         return rows
 
     def text(self) -> bytes:
@@ -100,7 +107,7 @@ class Batch:
 
         Nothing is added to a line without a '|': it is no example, and must not become one.
         """
-        return put_together(self.lines, self._added)
+        return put_together(self._lines, self._added)
 
 
 def put_together(lines: Sequence[bytes], added: Iterable[tuple[str, Sequence[bytes]]]) -> bytes:
@@ -175,12 +182,13 @@ class Pairs(NamedTuple):
     def of(cls, texts: Sequence[bytes]) -> Pairs | None:
         """The pairs; None where some feature is not of that form."""
         counts = [text.count(b":") for text in texts]
-        joined = b" ".join(texts)
+        joined = b" %s " % b" ".join(texts).translate(_BLANKS)
         parts = joined.replace(b":", b" ").split()
         total = sum(counts)
-        # A feature without a colon, a name or a value breaks the alternation of names and values.
-        bounded = b" %s " % (joined.replace(b"\t", b" ") if b"\t" in joined else joined)
-        if len(parts) != 2 * total or b" :" in bounded or b": " in bounded:
+        # Each feature has one colon: none has two (they would stand side by side among colons and blanks), none begins
+        # or ends with one, so each has one part or two, and as many parts as these are only there if none has but one.
+        colons = joined.translate(None, _NEITHER_COLON_NOR_BLANK)
+        if b"::" in colons or b" :" in joined or b": " in joined or len(parts) != 2 * total:
             return None
         try:
             values = _floats(parts[1::2])
@@ -210,7 +218,7 @@ def _floats(texts: Sequence[bytes]) -> Floats:
     return np.fromiter(map(float, texts), np.float64, len(texts))
 
 
-def _sections(lines: Sequence[bytes], namespace: bytes) -> list[bytes]:
+def _sections(lines: Sequence[bytes], namespace: bytes) -> tuple[bytes, ...]:
     bar = b"|" + namespace
     mark = bar + b" "
     skip = len(mark)
@@ -223,7 +231,7 @@ def _sections(lines: Sequence[bytes], namespace: bytes) -> list[bytes]:
         start += skip
         end = line.find(b"|", start)
         sections.append(line[start:] if end < 0 else line[start:end])
-    return sections
+    return tuple(sections)
 
 
 def _section(line: bytes, namespace: bytes) -> bytes:
