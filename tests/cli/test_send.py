@@ -10,6 +10,7 @@ import pytest
 
 from vwserve.cli import main
 from vwserve.model.servable import Servable
+from vwserve.model.together import Together
 from vwserve.wire import Session
 
 CLICKS = "--loss_function logistic --link logistic -b 10"
@@ -24,8 +25,8 @@ class Served:
     def get(self, name: str) -> Servable | None:
         return self._models.get(name)
 
-    def answer_all(self, names: Sequence[str], lines: Sequence[bytes]) -> None:
-        """Nothing here asks several."""
+    def together(self, names: Sequence[str], lines: Sequence[bytes]) -> Together:
+        return Together([self._models[name] for name in names], lines)
 
     def names(self) -> list[str]:
         return sorted(self._models)

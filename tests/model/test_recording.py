@@ -5,7 +5,7 @@ import pytest
 from tests.transforms.samples import InOut, Upper
 from vwserve.errors import RequestError
 from vwserve.model.servable import Servable
-from vwserve.model.together import answer_all
+from vwserve.model.together import Together
 from vwserve.transforms.pipeline import Declaration, TransformPool
 
 
@@ -101,8 +101,21 @@ def test_predictions_and_static_models_keep_nothing(kept: Kept) -> None:
     assert kept.texts == []
 
 
-def test_a_request_to_several_models_is_kept_by_each(kept: Kept) -> None:
+@pytest.mark.parametrize("transformed", [False, True])
+def test_a_request_to_several_models_is_kept_by_each(kept: Kept, transformed: bool) -> None:
     other = Kept()
-    models = [servable("-b 10", kept), servable("-b 10", other)]
-    answer_all(models, [b"1 |n a", b"|n b", b"-1 |n c"])
+    models = [servable("-b 10", kept, transformed=transformed), servable("-b 10", other, transformed=transformed)]
+    lines = [b"%s|n a%d" % (b"1 " if number % 3 else b"", number) for number in range(600)]
+    labelled = b"".join(line + b"\n" for line in lines if line.startswith(b"1"))
+    assert Together(models, lines).answer_ordinary() is not None
+    assert b"".join(kept.texts) == b"".join(other.texts) == labelled
+
+
+@pytest.mark.parametrize("transformed", [False, True])
+def test_what_is_sifted_for_several_models_is_kept_by_each(kept: Kept, transformed: bool) -> None:
+    other = Kept()
+    models = [servable("-b 10", kept, transformed=transformed), servable("-b 10", other, transformed=transformed)]
+    asked = Together(models, [b"1 |n a", b"garbage", b"|n b", b"-1 |n c"])
+    assert [fault is None for fault in asked.faults()] == [True, False, True, True]
+    asked.answer_each([0, 2, 3])
     assert kept.texts == other.texts == [b"1 |n a\n-1 |n c\n"]

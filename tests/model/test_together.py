@@ -1,13 +1,12 @@
 """One request for several models: shared transforms are applied once, and the answers are those of each by itself."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests.transforms.samples import InOut, Upper
 from vwserve.model.servable import Servable
-from vwserve.model.together import answer_all
+from vwserve.model.together import Together
 from vwserve.transforms.pipeline import Declaration, TransformPool
 
 Make = Callable[[], list[Servable]]
@@ -38,24 +37,43 @@ def test_answers_as_each_by_itself(make: Make) -> None:
     together, alone = make(), make()
     for label, count in (("1 ", 30), ("", 600), ("-1 't ", 20), ("'u ", 5)):
         block = b"\n".join(lines(label, count)) + b"\n"
-        assert answer_all(together, lines(label, count)) == [model.answer(block) for model in alone]
+        assert Together(together, lines(label, count)).answer_ordinary() == [model.answer(block) for model in alone]
 
 
 def test_applies_a_shared_transform_once(make: Make) -> None:
     models = make()
-    answer_all(models, lines("", 300))
-    assert [model.statistics()["transforms"] for model in models] == [{"upper": 300}] * 3 + [{}]
+    Together(models, lines("", 300)).answer_ordinary()
+    upper, other = [{"kind": "upper", "output": [output], "applied": 300} for output in ("m", "k")]
+    assert [model.statistics()["transforms"] for model in models] == [[upper], [upper], [upper, other], []]
     assert [model.statistics()["examples"] for model in models] == [300] * 4
+
+
+def test_applies_it_once_also_where_lines_have_to_be_sifted(make: Make) -> None:
+    models, alone = make(), make()
+    good = lines("1 ", 400)
+    asked = Together(models, [*good[:100], b"garbage", *good[100:]])
+    assert asked.answer_ordinary() is None
+    faults = asked.faults()
+    assert [place for place, fault in enumerate(faults) if fault] == [100]
+    replies = asked.answer_each([place for place, fault in enumerate(faults) if not fault])
+    assert replies == [model.answer_each(good) for model in alone]
+    assert models[0].statistics()["transforms"] == [{"kind": "upper", "output": ["m"], "applied": 401}]
 
 
 def test_a_line_that_one_refuses_is_served_by_none(make: Make) -> None:
     models = make()
-    assert answer_all(models, [*lines("1 ", 5), b"garbage"]) is None
-    assert answer_all(models, [*lines("1 ", 5), b"1 |n boom"]) is None
+    assert Together(models, [*lines("1 ", 5), b"garbage"]).answer_ordinary() is None
+    assert Together(models, [*lines("1 ", 5), b"1 |n boom"]).answer_ordinary() is None
     assert [model.statistics()["learned"] for model in models] == [0] * 4
 
 
-def test_a_model_may_be_asked_with_itself(tmp_path: Path) -> None:
+def test_a_line_that_a_transform_fails_on_is_the_fault_of_the_first_model_with_it(make: Make) -> None:
+    plain = make()[3]
+    first, error = Together([plain, *make()], [*lines("1 ", 5), b"1 |n boom"]).faults()[5] or (-1, None)
+    assert (first, str(error)) == (1, "internal transform upper failed: ZeroDivisionError: boom")
+
+
+def test_a_model_may_be_asked_with_itself() -> None:
     model = Servable("m", "-b 10")
-    first, second = answer_all([model, model], [b"|n a"]) or [b"", b""]
+    first, second = Together([model, model], [b"|n a"]).answer_ordinary() or [b"", b""]
     assert first == second == b"0\n"

@@ -30,7 +30,7 @@ def test_the_example_serves(tmp_path: Path) -> None:
     plain = vwserve.load(tmp_path / "plain.yaml")
     raw, whole = re.findall(r"`(1 \|u [^`]*)`", GUIDE.read_text("utf-8"))
     assert model.learn([raw] * 3) == plain.learn([whole] * 3)
-    assert model.statistics()["transforms"] == {"domains": 3}
+    assert model.statistics()["transforms"] == [{"kind": "domains", "output": ["d"], "applied": 3}]
 
 
 def test_the_example_passes_the_battery(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.learner.weights import weights as saved_weights
 from vwserve.model.servable import Servable
-from vwserve.model.together import answer_all
+from vwserve.model.together import Together
 from vwserve.wire import Model, Models, Session
 
 ARGUMENTS = {
@@ -39,9 +39,9 @@ class RealModels:
             return next(iter(self.servables.values()))
         return self.servables.get(name)
 
-    def answer_all(self, names: Sequence[str], lines: Sequence[bytes]) -> Sequence[bytes] | None:
-        """The answers of several."""
-        return answer_all([self.servables[name] for name in names], lines)
+    def together(self, names: Sequence[str], lines: Sequence[bytes]) -> Together:
+        """The same lines for several."""
+        return Together([self.servables[name] for name in names], lines)
 
     def names(self) -> Sequence[str]:
         """All names, in order."""

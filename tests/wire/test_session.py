@@ -101,7 +101,7 @@ class Saves:
         self.saved: list[tuple[str, str]] = []
         self.get = inner.get
         self.names = inner.names
-        self.answer_all = inner.answer_all
+        self.together = inner.together
 
     def save(self, name: str, export: str) -> None:
         """Take note."""
@@ -527,6 +527,26 @@ def test_a_request_that_is_never_finished_holds_no_more_than_the_limit(models: M
 def test_a_query_sees_what_was_learned_before_it_and_nothing_else(models: Models, talk: Talk) -> None:
     answers = talk(models, b"1 |u a\n!stats ctr\n1 |u a\n!stats ctr\n").split(b"\n")
     assert [json.loads(answers[place])["learned"] for place in (1, 3)] == [1, 2]
+
+
+def test_models_are_shown_examples_only(models: Models, talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, shown = models.get("ctr"), []
+
+    def noting(name: str) -> Callable[[bytes], object]:
+        inner = getattr(model, name)
+
+        def note(chunk: bytes) -> object:
+            shown.append(chunk)
+            return inner(chunk)
+
+        return note
+
+    for name in ("answer_ordinary", "answer"):
+        monkeypatch.setattr(model, name, noting(name))
+    talk(models, b"!ping\n!ping\n|u a\n")
+    talk(models, b"|u a!b\n|u c@d\n!ping\n|u b\n")
+    talk(models, b"|u a\n@cvr |f a\n|u b\n")
+    assert shown == [b"|u a\n", b"|u a!b\n|u c@d\n", b"|u b\n", b"|u a\n", b"|u b\n"]
 
 
 def test_a_batch_sees_what_was_learned_before_it_and_nothing_else(models: Models, talk: Talk) -> None:

@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from vwserve.errors import ModelError
 from vwserve.model.registry import Registry
-from vwserve.model.together import answer_all
+from vwserve.model.together import Together
 
 
 class ServedModels:
@@ -20,10 +20,9 @@ class ServedModels:
         self._registry = registry
         self.get = registry.get  # asked once a read: a call less
 
-    def answer_all(self, names: Sequence[str], lines: Sequence[bytes]) -> list[bytes] | None:
-        """The answers of several models to the same lines."""
-        servables = [servable for name in names if (servable := self._registry.get(name)) is not None]
-        return answer_all(servables, lines) if len(servables) == len(names) else None
+    def together(self, names: Sequence[str], lines: Sequence[bytes]) -> Together:
+        """The same lines for several models."""
+        return Together([servable for name in names if (servable := self._registry.get(name)) is not None], lines)
 
     def names(self) -> Sequence[str]:
         """The names of all models, in order."""

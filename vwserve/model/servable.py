@@ -191,6 +191,11 @@ class Servable:
         """The lines of a request as VW reads them; several servables may share it. Raises TransformError."""
         return self._pipeline.text(request)
 
+    def remember(self, lines: Sequence[bytes], text: bytes) -> None:
+        """Take `text` for what `lines` derive, before the learner itself is given it: they may have to be recorded."""
+        if isinstance(self._examples, Transformed):
+            self._examples.remember(lines, text)
+
     # -- the line protocol, see vwserve.wire.models.Model ------------------------------------------------------------
 
     def answer_ordinary(self, chunk: bytes) -> bytes | None:
@@ -236,7 +241,10 @@ class Servable:
             "snapshot": None,
             "journal": None,
             "version": self.version,
-            "transforms": {step.transform.kind: step.applied for step in self._pipeline.steps},
+            "transforms": [
+                {"kind": step.transform.kind, "output": list(step.transform.writes), "applied": step.applied}
+                for step in self._pipeline.steps
+            ],
         }
 
 

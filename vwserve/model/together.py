@@ -3,45 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
-from vwserve.learner import answer_together, take_together
-from vwserve.lines import CHUNK_LINES
+from vwserve.errors import RequestError
+from vwserve.learner import Reply, answer_together, take_together
+from vwserve.lines import CHUNK_LINES, block_of, lines_of
 from vwserve.model.servable import Servable
+from vwserve.model.transformed import internal_error
 from vwserve.transforms import TransformError
 from vwserve.transforms.pipeline import Request
 
 
-def answer_all(servables: Sequence[Servable], lines: Sequence[bytes]) -> list[bytes] | None:
-    """Each servable's answers to single-line examples, in VW's form.
+class Together:
+    """Single-line examples for several servables.
 
-    Transforms that several declare alike are applied once, lines that several read alike are parsed once. None, having
-    done nothing, where a line is no ordinary example for one of them.
+    Transforms that several declare alike are applied once, whether lines are then judged, served or both; lines that
+    several read alike are parsed once. See vwserve.wire.models.Joint.
     """
-    chunks = [lines[start : start + CHUNK_LINES] for start in range(0, len(lines), CHUNK_LINES)]
-    try:
-        texts = [_texts(servables, chunk) for chunk in chunks]
-    except TransformError:
-        return None
-    readers = [pair for each in texts for pair in _readers(each)]
-    learners = [servable.learner for servable in servables]
-    if not all(take_together([learners[place] for place in places], text) for text, places in readers):
-        return None
-    answers: list[list[bytes]] = [[] for _ in servables]
-    for text, places in readers:
-        for place, answer in zip(places, answer_together([learners[place] for place in places], text)):
-            answers[place].append(answer)
-    return list(map(b"".join, answers))
 
+    def __init__(self, servables: Sequence[Servable], lines: Sequence[bytes]) -> None:
+        self._servables = servables
+        self._lines = lines
+        starts = range(0, len(lines), CHUNK_LINES)
+        self._requests = [Request(lines[start : start + CHUNK_LINES]) for start in starts]
 
-def _texts(servables: Sequence[Servable], lines: Sequence[bytes]) -> list[bytes]:
-    """The lines as each servable's learner reads them."""
-    request = Request(lines)
-    return [servable.derived(request) for servable in servables]
+    def answer_ordinary(self) -> list[bytes] | None:
+        """Each servable's answers in VW's form; None, having served nothing, where a line is unusual for one."""
+        learners = [servable.learner for servable in self._servables]
+        try:
+            readers = [(request, *each) for request in self._requests for each in self._readers(request)]
+        except TransformError:
+            return None
+        if not all(take_together([learners[place] for place in places], text) for _, text, places in readers):
+            return None
+        answers: list[list[bytes]] = [[] for _ in learners]
+        for request, text, places in readers:
+            for place in places:
+                self._servables[place].remember(request.lines, text)
+            for place, answer in zip(places, answer_together([learners[place] for place in places], text)):
+                answers[place].append(answer)
+        return list(map(b"".join, answers))
 
+    def faults(self) -> list[tuple[int, RequestError] | None]:
+        """Why each line cannot be served by all, given that those before it are served as far as they can be.
 
-def _readers(texts: Sequence[bytes]) -> Iterator[tuple[bytes, list[int]]]:
-    """The different texts, each with the places of those whose learners read it."""
-    places: dict[int, list[int]] = {}
-    for place, text in enumerate(texts):
-        places.setdefault(id(text), []).append(place)
-    return ((texts[each[0]], each) for each in places.values())
+        A fault is that of the first servable that has one, with its place.
+        """
+        standing = [servable.learner.trial() for servable in self._servables]
+        faults: list[tuple[int, RequestError] | None] = []
+        for row in self._rows:
+            after = [each.trial() for each in standing]
+            found = [each if isinstance(each, RequestError) else trial.take(each) for trial, each in zip(after, row)]
+            fault = next(((place, error) for place, error in enumerate(found) if error is not None), None)
+            if fault is None:  # what one servable refuses, none has met
+                standing = after
+            faults.append(fault)
+        return faults
+
+    def answer_each(self, places: Sequence[int]) -> list[Sequence[Reply]]:
+        """Each servable's answers to the lines at these places, which have no fault."""
+        lines = [self._lines[place] for place in places]
+        rows = [self._rows[place] for place in places]
+        replies: list[Sequence[Reply]] = []
+        for number, servable in enumerate(self._servables):
+            derived = [text for row in rows if isinstance(text := row[number], bytes)]
+            servable.remember(lines, block_of(derived))
+            replies.append(servable.learner.answer_each(derived))
+        return replies
+
+    @cached_property
+    def _rows(self) -> list[Sequence[bytes | RequestError]]:
+        """Each line as each servable's learner reads it; an error, where a transform fails on it."""
+        rows: list[Sequence[bytes | RequestError]] = []
+        for request in self._requests:
+            try:
+                rows += zip(*[lines_of(servable.derived(request)) for servable in self._servables])
+            except TransformError:
+                rows += [self._row(Request([line])) for line in request.lines]
+        return rows
+
+    def _row(self, request: Request) -> list[bytes | RequestError]:
+        row: list[bytes | RequestError] = []
+        for servable in self._servables:
+            try:
+                row.append(servable.derived(request)[:-1])
+            except TransformError as error:
+                row.append(internal_error(error))
+        return row
+
+    def _readers(self, request: Request) -> Iterator[tuple[bytes, list[int]]]:
+        """The different texts of the lines, each with the places of those whose learners read it."""
+        texts = [servable.derived(request) for servable in self._servables]
+        places: dict[int, list[int]] = {}
+        for place, text in enumerate(texts):
+            places.setdefault(id(text), []).append(place)
+        return ((texts[each[0]], each) for each in places.values())

@@ -24,6 +24,11 @@ class Transformed:
         self._pipeline = pipeline
         self._lines: Sequence[bytes] = ()
         self._text = b""
+        self._unserved = False  # whether the text was looked at and then not served
+
+    def remember(self, lines: Sequence[bytes], text: bytes) -> None:
+        """Take `text` for what `lines` derive; see `original`."""
+        self._lines, self._text, self._unserved = lines, text, False
 
     def original(self, lines: Iterable[bytes]) -> list[bytes]:
         """Lines as they were before the latest call derived features for them."""
@@ -32,10 +37,15 @@ class Transformed:
 
     def answer_ordinary(self, block: bytes, learn: bool = True) -> bytes | None:
         """See Learner."""
+        lines = lines_of(block)
+        if not all([b"|" in line for line in lines]):
+            return None  # no example, and nothing for transforms to see
         try:
-            return self._learner.answer_ordinary(self._derived(lines_of(block)), learn)
+            text = self._learner.answer_ordinary(self._derived(lines), learn)
         except TransformError:
             return None
+        self._unserved = text is None
+        return text
 
     def answer(self, block: bytes, learn: bool = True) -> bytes:
         """See Learner."""
@@ -58,7 +68,7 @@ class Transformed:
             try:
                 texts += self._learner.answer_groups([lines_of(self._derived(group))], learn)
             except TransformError as error:
-                texts.append(self._learner.refuse(_internal(error)))
+                texts.append(self._learner.refuse(internal_error(error)))
         return texts
 
     def trial(self) -> TransformedTrial:
@@ -70,23 +80,26 @@ class Transformed:
         try:
             return self._learner.group_fault(lines_of(self._derived(lines)))
         except TransformError as error:
-            return _internal(error)
+            return internal_error(error)
 
     def _derived(self, lines: Sequence[bytes]) -> bytes:
-        self._lines, self._text = lines, self._pipeline.text(Request(lines))
+        if self._unserved and lines == self._lines:  # those that were unusual come again, to be sifted
+            self._unserved = False
+        else:
+            self.remember(lines, self._pipeline.text(Request(lines)))
         return self._text
 
     def _answer_line(self, line: bytes, learn: bool) -> bytes:
         try:
             return self._learner.answer(self._derived([line]), learn)
         except TransformError as error:
-            return self._learner.refuse(_internal(error))
+            return self._learner.refuse(internal_error(error))
 
     def _answer_each_line(self, line: bytes, learn: bool) -> Reply:
         try:
             return self._learner.answer_each([self._derived([line])[:-1]], learn)[0]
         except TransformError as error:
-            return Reply(self._learner.refuse(_internal(error))[:-1], b"")
+            return Reply(self._learner.refuse(internal_error(error))[:-1], b"")
 
 
 class TransformedTrial:
@@ -101,12 +114,13 @@ class TransformedTrial:
         try:
             return self._judge.take(self._pipeline.text(Request([line]))[:-1])
         except TransformError as error:
-            return _internal(error)
+            return internal_error(error)
 
     def trial(self) -> TransformedTrial:
         """See Judge."""
         return TransformedTrial(self._judge.trial(), self._pipeline)
 
 
-def _internal(error: TransformError) -> RequestError:
+def internal_error(error: TransformError) -> RequestError:
+    """The error of a request that a transform fails on."""
     return RequestError("internal", " ".join(str(error).split()))

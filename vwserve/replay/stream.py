@@ -9,6 +9,7 @@ from vwserve.guard.limits import Limits
 from vwserve.model.curve import Curve
 from vwserve.model.servable import Servable
 from vwserve.wire import Session
+from vwserve.wire.apart import Apart
 from vwserve.wire.models import Model
 
 _ERROR = b"!error "
@@ -94,9 +95,9 @@ class _TheOnly:
         """The model, by its name or as the only one."""
         return self._model if name in ("", self._name) else None
 
-    def answer_all(self, names: Sequence[str], lines: Sequence[bytes]) -> Sequence[bytes] | None:
-        """There are no several models."""
-        return None
+    def together(self, names: Sequence[str], lines: Sequence[bytes]) -> Apart:
+        """There are no several models, but one may be named several times."""
+        return Apart([self._model] * len(names), lines)
 
     def names(self) -> Sequence[str]:
         """Its name."""

@@ -7,7 +7,7 @@ from itertools import chain
 
 from vwserve.errors import RequestError
 from vwserve.lines import CHUNK_LINES, block_of, one_line, tag_of
-from vwserve.wire.models import Model, Models, Reply, Trial
+from vwserve.wire.models import Fault, Joint, Model, Models, Reply
 from vwserve.wire.requests import Batch, shown_name
 
 Names = tuple[str, ...]
@@ -41,12 +41,12 @@ class Addressing:
             return error_line(error) * len(lines)
         if len(models) == 1:
             return b"".join([_tagged(reply.text, reply) for reply in models[0].answer_each(lines)])
-        if (predictions := self._ordinary(names, models, lines)) is not None:
+        joint = self._models.together(names, lines)
+        if (predictions := _ordinary(models, joint, lines)) is not None:
             return b"".join(map(_row, zip(*predictions)))
-        errors = _faults(names, models, lines)
-        good = [line for line, error in zip(lines, errors) if error is None]
-        served = zip(*(model.answer_each(good) for model in models))
-        return b"".join([error_line(error) if error else _joined(next(served)) for error in errors])
+        faults = joint.faults()
+        served = zip(*joint.answer_each([place for place, fault in enumerate(faults) if fault is None]))
+        return b"".join([error_line(_named(names, fault)) if fault else _joined(next(served)) for fault in faults])
 
     def groups(self, names: Names, groups: Sequence[Sequence[bytes]]) -> bytes:
         """Answer multi-line examples, each by every model."""
@@ -87,33 +87,20 @@ class Addressing:
         except RequestError as error:
             return error_line(error)
         lines = [line + b" " + batch.shared for line in candidates] if batch.shared else candidates
-        answers = self._ordinary(names, models, lines)
+        joint = self._models.together(names, lines)
+        answers = _ordinary(models, joint, lines)
         if answers is not None:
             predictions = [list(map(_untagged, texts)) for texts in answers]
         else:
-            for number, fault in enumerate(_faults(names, models, lines), 1):
+            for number, fault in enumerate(joint.faults(), 1):
                 if fault:
-                    return error_line(RequestError(fault.code, f"candidate {number}: {fault.text}"))
-            predictions = [[reply.text for reply in model.answer_each(lines)] for model in models]
+                    refusal = _named(names, fault)
+                    return error_line(RequestError(refusal.code, f"candidate {number}: {refusal.text}"))
+            predictions = [[reply.text for reply in replies] for replies in joint.answer_each(range(len(lines)))]
         if refused := next(filter(_is_error, chain.from_iterable(predictions)), None):
             return refused + b"\n"
         text = b"\t".join(map(b" ".join, predictions))
         return (b"%s %s" % (text, batch.tag) if batch.tag else text) + b"\n"
-
-    def _ordinary(self, names: Names, models: Sequence[Model], lines: Sequence[bytes]) -> list[list[bytes]] | None:
-        """Each model's answers, tags included, to examples that are ordinary for all.
-
-        None, having done nothing, where one is not. It costs a fraction of what asking each model about each line does.
-        """
-        if not lines or not all([model.spaceless for model in models]):
-            return None
-        texts: Sequence[bytes] | None
-        if len(models) == 1 and len(lines) <= CHUNK_LINES:
-            text = models[0].answer_ordinary(block_of(lines))
-            texts = None if text is None else [text]
-        else:
-            texts = self._models.answer_all(names, lines)
-        return None if texts is None else [one_each(text, len(lines)) for text in texts]
 
     def _found(self, names: Names) -> list[Model]:
         models = []
@@ -130,6 +117,22 @@ def _check(names: Names, fits: Sequence[bool], complaint: str) -> None:
     for name, fit in zip(names, fits):
         if not fit:
             raise RequestError("bad-request", complaint.format(shown_name(name)))
+
+
+def _ordinary(models: Sequence[Model], joint: Joint, lines: Sequence[bytes]) -> list[list[bytes]] | None:
+    """Each model's answers, tags included, to examples that are ordinary for all.
+
+    None, having done nothing, where one is not. It costs a fraction of what asking each model about each line does.
+    """
+    if not lines or not all([model.spaceless for model in models]):
+        return None
+    texts: Sequence[bytes] | None
+    if len(models) == 1 and len(lines) <= CHUNK_LINES:
+        text = models[0].answer_ordinary(block_of(lines))
+        texts = None if text is None else [text]
+    else:
+        texts = joint.answer_ordinary()
+    return None if texts is None else [one_each(text, len(lines)) for text in texts]
 
 
 def one_each(text: bytes, count: int) -> list[bytes]:
@@ -153,24 +156,15 @@ def _untagged(answer: bytes) -> bytes:
     return answer if _is_error(answer) else answer.partition(b" ")[0]
 
 
-def _faults(names: Names, models: Sequence[Model], lines: Sequence[bytes]) -> list[RequestError | None]:
-    """Why each line cannot be served by all models, given that those before it are served, as far as they can be."""
-    standing: Sequence[Trial] = [model.trial() for model in models]
-    faults = []
-    for line in lines:
-        after = [each.trial() for each in standing]
-        fault = _first_fault(names, [each.take(line) for each in after])
-        if fault is None:  # what one model refuses, none has met
-            standing = after
-        faults.append(fault)
-    return faults
-
-
 def _first_fault(names: Names, faults: Sequence[RequestError | None]) -> RequestError | None:
-    for name, error in zip(names, faults):
-        if error is not None:
-            return error if len(names) == 1 else RequestError(error.code, f"{name}: {error.text}")
-    return None
+    found = next(((place, error) for place, error in enumerate(faults) if error is not None), None)
+    return _named(names, found) if found else None
+
+
+def _named(names: Names, fault: Fault) -> RequestError:
+    """The error of a fault; with the name of the model that refuses, where several were asked."""
+    place, error = fault
+    return error if len(names) == 1 else RequestError(error.code, f"{names[place]}: {error.text}")
 
 
 def _joined(replies: Sequence[Reply]) -> bytes:

@@ -6,7 +6,7 @@ Lines are without newline; a chunk is whole lines, each ended by one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from vwserve.errors import RequestError
 
@@ -70,17 +70,31 @@ class Model(Protocol):
         """What `!stats` tells."""
 
 
+Fault: TypeAlias = tuple[int, RequestError]
+"""Why a line cannot be served, and the place of the model that refuses it among those that were asked."""
+
+
+class Joint(Protocol):
+    """Single-line examples for several models: what these share of the work is done once."""
+
+    def answer_ordinary(self) -> Sequence[bytes] | None:
+        """Each model's answers in VW's form; None, having served nothing, where a line is unusual for one of them."""
+
+    def faults(self) -> Sequence[Fault | None]:
+        """Why each line cannot be served by all, given that those before it are served as far as they can be."""
+
+    def answer_each(self, places: Sequence[int]) -> Sequence[Sequence[Reply]]:
+        """Each model's answers to the lines at these places, which have no fault."""
+
+
 class Models(Protocol):
     """The models that are served."""
 
     def get(self, name: str) -> Model | None:
         """The model of this name; of the empty name, the only model while there is just one."""
 
-    def answer_all(self, names: Sequence[str], lines: Sequence[bytes]) -> Sequence[bytes] | None:
-        """The answers of several models to single-line examples, each in VW's form.
-
-        None, having done nothing, where a line is no ordinary example for one of them.
-        """
+    def together(self, names: Sequence[str], lines: Sequence[bytes]) -> Joint:
+        """Single-line examples for these models, all of which there are."""
 
     def names(self) -> Sequence[str]:
         """The names of all models, in order."""

@@ -123,6 +123,8 @@ class Session:
             text = None
             if chunk.startswith(b"@"):
                 text = self._answer_addressed(chunk)
+            elif _has_requests(chunk):
+                pass  # which are no examples: no model is to look at them
             elif (model := self._models.get(self._own)) is not None and not model.multiline:
                 text = model.answer_ordinary(chunk)
             if text is not None:
@@ -301,3 +303,10 @@ class Session:
             self._flush()
             self._models.save(self._own, save.name)
             self._turn_over = True
+
+
+def _has_requests(chunk: bytes) -> bool:
+    """Whether a chunk has queries or addresses in it; to look for one character first costs next to nothing."""
+    if b"!" in chunk and (chunk.startswith(b"!") or b"\n!" in chunk):
+        return True
+    return b"@" in chunk and b"\n@" in chunk
