@@ -52,8 +52,11 @@ class Crosses(Transform[Options]):
         if not options.namespaces and not options.features:
             raise TransformError("crosses nothing; give it 'namespaces' or 'features'")
         for listed, what in ((options.namespaces, "namespaces"), (options.features, "features")):
-            if len(set(listed)) != len(listed):
+            if len({tuple(sorted(cross)) for cross in listed}) != len(listed):  # in whatever order, it is one cross
                 raise TransformError(f"{what}: the same cross stands there twice")
+        for cross in options.features:
+            if len(set(cross)) != len(cross):
+                raise TransformError(f"features: [{', '.join(cross)}] crosses a feature with itself; name it once")
         self._crosses = list(map(_Cross, options.features))
         self._reads = tuple(dict.fromkeys(each.namespace for cross in self._crosses for each in cross.features))
 

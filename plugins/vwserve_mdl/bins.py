@@ -10,6 +10,8 @@ from typing import Any
 
 from vwserve.transforms import TransformError
 
+MOST_FEATURES = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Bins:
@@ -47,10 +49,14 @@ def read_bins(content: Mapping[str, Any]) -> list[Bins]:
     features = content.get("features")
     if not isinstance(features, list):
         raise TransformError("the artifact has no list 'features'; make it again with `vwserve fit`")
+    if len(features) > MOST_FEATURES:
+        raise TransformError(f"the artifact has {len(features)} features; {MOST_FEATURES} is the most")
     bins = [_bins(number, each) for number, each in enumerate(features)]
+    seen: set[tuple[str, str]] = set()
     for number, each in enumerate(bins):
-        if any((each.input, each.name) == (other.input, other.name) for other in bins[:number]):
+        if (each.input, each.name) in seen:
             raise _fault(number, f"{each.name!r} of {each.input!r} stands there twice")
+        seen.add((each.input, each.name))
     return bins
 
 
@@ -63,8 +69,10 @@ def _bins(number: int, feature: object) -> Bins:
     if not _ascends(cuts):
         raise _fault(number, "cuts: they do not ascend")
     for name in ("input", "name"):
-        if not _is_word(feature.get(name)):
-            raise _fault(number, f"{name}: {feature.get(name)!r} is not a word without space, '|' and ':'")
+        if not is_word(feature.get(name)):
+            raise _fault(
+                number, f"{name}: {feature.get(name)!r} is not a word without space, control character, '|' and ':'"
+            )
     for name in ("entropy", "gain", "missing"):
         if not _is_number(feature.get(name)) or feature[name] < 0:
             raise _fault(number, f"{name}: {feature.get(name)!r} is not a number from 0")
@@ -94,8 +102,9 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def _is_word(value: object) -> bool:
-    return isinstance(value, str) and value != "" and not any(c.isspace() or c in "|:" for c in value)
+def is_word(value: object) -> bool:
+    """Whether a value can be the name of a feature in a line, and of the bins made of it."""
+    return isinstance(value, str) and value != "" and not any(c <= " " or c in "\x7f|:" or c.isspace() for c in value)
 
 
 def _ascends(cuts: Iterable[float]) -> bool:

@@ -28,9 +28,9 @@ import numpy.typing as npt
 from vwserve.configuration import Node
 from vwserve.configuration.schema import Integer, Items, Word
 from vwserve.transforms import Artifact, Batch, Examples, Namespace, Namespaces, NumberReader, Transform, TransformError
-from vwserve_mdl.bins import Bins, read_bins, stored
+from vwserve_mdl.bins import MOST_FEATURES, Bins, read_bins, stored
 from vwserve_mdl.cuts import Floats, find_cuts
-from vwserve_mdl.survey import MOST_FEATURES, Survey
+from vwserve_mdl.survey import Survey
 
 _FEW = 8  # below this many lines numpy's cost a call is more than it saves
 _SHOWN_CUTS = 12

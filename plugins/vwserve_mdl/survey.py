@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vwserve.transforms import LabelledBatch, NumberReader, TransformError
+from vwserve_mdl.bins import MOST_FEATURES, is_word
 from vwserve_mdl.class_weights import ClassWeights
 from vwserve_mdl.cuts import Floats
 
 MOST_CLASSES = 50
-MOST_FEATURES = 1000
 # Pairs of a value and a class, 32 bytes each, that are kept of one feature, and of all.
 MOST_PAIRS = 1 << 17
 _ALL_PAIRS = 1 << 22
@@ -159,6 +159,7 @@ def _is_number(text: bytes) -> bool:
 def _decoded(name: bytes) -> str:
     """The name as text, empty if it is none: an artifact could not hold it."""
     try:
-        return name.decode()
+        text = name.decode()
     except UnicodeDecodeError:
         return ""
+    return text if is_word(text) else ""

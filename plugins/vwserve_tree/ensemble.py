@@ -102,8 +102,10 @@ def finite_threshold(threshold: float) -> float:
 def check_names(names: Sequence[str]) -> None:
     """Raise ValueError where names are not those of different features that VW can read."""
     for name in names:
-        if not name or any(c in " \t\r\n|:" for c in name):
-            raise ValueError(f"{name!r} cannot be the name of a feature: it is empty, or has a space, '|' or ':'")
+        if not name or any(c <= " " or c in "\x7f|:" for c in name):
+            raise ValueError(
+                f"{name!r} cannot be the name of a feature: it is empty, or has a space, control character, '|' or ':'"
+            )
     name, count = Counter(names).most_common(1)[0] if names else ("", 1)
     if count > 1:
         raise ValueError(f"the feature {name!r} stands there twice")

@@ -1,8 +1,11 @@
 """Crosses: of namespaces by VW, of single features by the plugin."""
 
+import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from vwserve_crosses.crosses import Crosses, Options
 
 import vwserve
@@ -49,6 +52,18 @@ def test_crosses_single_features(line: bytes, text: bytes) -> None:
     assert crossed(line) == text
 
 
+@given(st.floats(2.0**-60, 2.0**60, width=32))
+def test_a_product_keeps_all_that_single_precision_has(value: float) -> None:
+    assert struct.pack("f", float(crossed(b"|u age:%.9g |a ad" % value).partition(b":")[2] or 1.0)) == struct.pack(
+        "f", value
+    )
+
+
+@pytest.mark.parametrize("value", [b"0.123456791", b"16777215", b"1.00000012", b"0.999999940"])
+def test_numbers_that_differ_in_the_last_bit_stay_different(value: bytes) -> None:
+    assert crossed(b"|u age:%s |a ad" % value) == b"age^ad:" + value.rstrip(b"0")
+
+
 def test_keeps_the_promises_of_a_transform() -> None:
     lines = [b"|u age:%d city:c%d |a ad pos:%d" % (number, number % 3, number % 5) for number in range(40)]
     check_transform(Crosses, BOTH, lines)
@@ -85,6 +100,31 @@ transforms: [{kind: crosses, features: [[u^age, a^ad]]}, {kind: crosses, namespa
         ),
         ("vw: -b 9\ntransforms: [{kind: crosses}]", r"m\.yaml:2: transforms\[0\]: crosses nothing"),
         ("vw: -b 9\ntransforms: [{kind: crosses, namespaces: [ua, ua]}]", "the same cross stands there twice"),
+        ("vw: -b 9\ntransforms: [{kind: crosses, namespaces: [ua, au]}]", "the same cross stands there twice"),
+        (
+            "vw: -b 9\ntransforms: [{kind: crosses, features: [[u^a, v^b], [v^b, u^a]]}]",
+            "features: the same cross stands there twice",
+        ),
+        (
+            "vw: -b 9\ntransforms: [{kind: crosses, features: [[u^a, u^a]]}]",
+            r"features: \[u\^a, u\^a\] crosses a feature with itself; name it once",
+        ),
+        (
+            "vw: -b 9\ntransforms: [{kind: crosses, namespaces: [ua]}, {kind: crosses, namespaces: [au]}]",
+            "vw: the transforms cross 'au' twice, in whatever order",
+        ),
+        (
+            "vw: -b 9\ntransforms: [{kind: crosses, namespaces: [ua, au]}]",
+            "namespaces: the same cross stands there twice",
+        ),
+        (
+            "vw: -b 9\ntransforms: [{kind: crosses, features: [[u^a, v^b], [v^b, u^a]]}]",
+            "features: the same cross stands there twice",
+        ),
+        (
+            "vw: -b 9\ntransforms: [{kind: crosses, features: [[u^a, u^a]]}]",
+            r"features: \[u\^a, u\^a\] crosses a feature with itself",
+        ),
         (
             "vw: -b 9\ntransforms: [{kind: crosses, namespaces: [u]}]",
             r"transforms\[0\]\.namespaces\[0\]: 'u' is not a cross",

@@ -255,6 +255,7 @@ def test_data_that_teaches_nothing_is_refused(lines: list[bytes], more: dict[str
         ({"cuts": [True]}, "cuts: not a list of finite numbers"),
         ({"cuts": 1.0}, "cuts: not a list of finite numbers"),
         ({"name": "a b"}, "name: 'a b' is not a word"),
+        *[({"name": f"a{c}b"}, "is not a word without space, control") for c in "\t\x00\x01\x1b\x7f\x85|:"],
         ({"name": ""}, "name: '' is not a word"),
         ({"name": None}, "name: None is not a word"),
         ({"input": "k"}, "has bins of 'k', which is no input"),
@@ -277,6 +278,10 @@ def test_an_artifact_that_no_fit_makes_is_refused(change: dict[str, Any], fault:
         ({}, "has no list 'features'"),
         ({"features": {}}, "has no list 'features'"),
         ({"features": [1]}, r"features\[0\] is not an object"),
+        (
+            {"features": artifact(*[("n", f"a{number}", [1.0], 0.0) for number in range(1001)])["features"]},
+            "the artifact has 1001 features; 1000 is the most",
+        ),
         ({"features": []}, "does not say which options it was fitted with"),
         (
             {"features": artifact(*[("n", "a", [1.0], 0.0)] * 2)["features"]},

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from vwserve_mdl import survey
-from vwserve_mdl.survey import MOST_CLASSES, MOST_FEATURES, MOST_PAIRS, Survey
+from vwserve_mdl.bins import MOST_FEATURES
+from vwserve_mdl.survey import MOST_CLASSES, MOST_PAIRS, Survey
 
 from tests.plugins.mdl.fitting import Lines, labelled
 from vwserve.transforms import TransformError
@@ -50,7 +51,7 @@ def test_examples_without_label_or_importance_teach_nothing() -> None:
 
 
 def test_names_that_are_no_text_are_left_out() -> None:
-    assert found([b"1 |n \xff:1 \xc3\xa4:2"]) == {("n", "ä"): 1}
+    assert found([b"1 |n \xff:1 a\x01b:3 \xc3\xa4:2"]) == {("n", "ä"): 1}
 
 
 def test_the_size_of_batches_is_irrelevant() -> None:

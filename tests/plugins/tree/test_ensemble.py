@@ -51,6 +51,7 @@ def spoilt(*path: Any, value: Any) -> dict[str, Any]:
         (spoilt("features", value="age"), "features: is not a list of names"),
         (spoilt("features", 0, value=3), "features: is not a list of names"),
         (spoilt("features", 0, value="a b"), "'a b' cannot be the name of a feature"),
+        *[(spoilt("features", 0, value=f"a{c}b"), "cannot be the name of a feature") for c in "\0\1\t\x1b\x7f|:"],
         (spoilt("features", 0, value="city"), "the feature 'city' stands there twice"),
         (spoilt("features", value=["age"]), r"trees\[0\].feature: is not a list of whole numbers in 0..0"),
         (spoilt("unseen", value=5), "unseen: is not a list of names"),
