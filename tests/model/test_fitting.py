@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 from tests.transforms.samples import KINDS, InOut, Sizes
@@ -74,7 +75,27 @@ class Unfit(Sizes):
         return {"most": float("nan")}
 
 
-ALL = {**KINDS, **{each.kind: each for each in (Labels, Hasty, Faulty, Unfit)}}
+class Given(Sizes):
+    """Learns what it is told to, and describes it by `described`."""
+
+    kind = "given"
+    content: ClassVar[Any] = {"most": 1}
+    described: ClassVar[Any] = ("one",)
+
+    @classmethod
+    def fit(cls, options: InOut, examples: Examples) -> Any:
+        if isinstance(cls.content, BaseException):
+            raise cls.content
+        return cls.content
+
+    @classmethod
+    def describe(cls, artifact: Artifact) -> Sequence[str]:
+        if isinstance(cls.described, BaseException):
+            raise cls.described
+        return cls.described  # type: ignore[no-any-return]  # which may be anything
+
+
+ALL = {**KINDS, **{each.kind: each for each in (Labels, Hasty, Faulty, Unfit, Given)}}
 
 Fit = Callable[..., list[Fitted]]
 
@@ -223,7 +244,11 @@ def test_data_without_a_label_is_an_error(
         ([SIZES], "mdl", "has no transform of kind 'mdl'; it has: sizes"),
         ([SIZES, SIZES.replace("output: s", "output: t")], None, r"m\.yaml:4: transforms\[1\]: .*also the artifact of"),
         (["{kind: faulty, input: n, output: s, artifact: s.json}"], None, "ZeroDivisionError: nothing to divide by"),
-        (["{kind: unfit, input: n, output: s, artifact: s.json}"], None, r"transforms\[0\]: cannot write .*s\.json"),
+        (
+            ["{kind: unfit, input: n, output: s, artifact: s.json}"],
+            None,
+            r"transforms\[0\]: it learned what JSON cannot hold: Out of range",
+        ),
         ([SIZES.replace("input: n", "input: q")], None, r"m\.yaml:3: transforms\[0\]: no example has a feature in 'q'"),
     ],
 )
@@ -268,3 +293,58 @@ def test_standard_input_suffices_for_one_transform_that_reads_once(
 def test_standard_input_cannot_be_read_again(drop: Callable[..., ModelDrop], transforms: Sequence[str]) -> None:
     with pytest.raises(VwserveError, match=r"standard input can.* be read only once"):
         list(fit_drop(drop(*transforms), DataFile(Path("-"), io.BytesIO(DATA)), time=TIME))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "it learned a value of type NoneType, not a dictionary"),
+        ([1], "it learned a value of type list, not a dictionary"),
+        ({"most": np.int64(3)}, "it learned what JSON cannot hold: Object of type int64 is not JSON serializable"),
+        ({"most": {1, 2}}, "it learned what JSON cannot hold: Object of type set"),
+        ({"most": float("inf")}, "it learned what JSON cannot hold: Out of range"),
+        ({("a", "b"): 1}, "it learned what JSON cannot hold: keys must be"),
+        ({"most": "many"}, "no whole number 'most'"),
+        (SystemExit(4), "cannot be fitted: SystemExit: 4"),
+    ],
+)
+def test_what_cannot_be_served_replaces_no_artifact(
+    drop: Callable[..., ModelDrop],
+    fit: Fit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: object,
+    said: str,
+) -> None:
+    described = drop("{kind: given, input: n, output: s, artifact: a/given.json}")
+    fit(described)
+    before = (tmp_path / "a/given.json").read_bytes()
+    monkeypatch.setattr(Given, "content", content)
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        fit(described)
+    assert str(caught.value).startswith(f"{tmp_path}/m.yaml:3: transforms[0]: ")
+    assert (tmp_path / "a/given.json").read_bytes() == before
+    assert [each.name for each in (tmp_path / "a").iterdir()] == ["given.json"]
+
+
+@pytest.mark.parametrize(
+    ("described", "said"),
+    [
+        (ZeroDivisionError("oh"), "cannot be described: ZeroDivisionError: oh"),
+        ("text", "its description is of type str, not a list or tuple of texts"),
+        (None, "its description is of type NoneType, not a list or tuple of texts"),
+        ([3], "its description has an item of type int; all are texts (str)"),
+    ],
+)
+def test_a_description_that_fails_does_not_undo_what_was_learned(
+    drop: Callable[..., ModelDrop],
+    fit: Fit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    described: object,
+    said: str,
+) -> None:
+    monkeypatch.setattr(Given, "described", described)
+    (fitted,) = fit(drop("{kind: given, input: n, output: s, artifact: a/given.json}"))
+    assert fitted.found == (said,)
+    assert stored(fitted.path)["content"] == {"most": 1}

@@ -24,8 +24,11 @@ from vwserve.model.drop import DeclaredTransform, ModelDrop
 from vwserve.model.examples import FileExamples, Survey
 from vwserve.model.registry import build, fault
 from vwserve.transforms import Artifact, Batch, Examples, LabelledBatch, TransformError
-from vwserve.transforms.artifact import write_artifact
-from vwserve.transforms.pipeline import Pipeline, Request, StepError, TransformPool
+from vwserve.transforms.artifact import reread, write_artifact
+from vwserve.transforms.errors import guarded
+from vwserve.transforms.pipeline import Pipeline, Request, StepError, TransformPool, check_content
+from vwserve.transforms.plugins import TransformType
+from vwserve.transforms.stated import lines
 
 Progress = Callable[[str, int], None]
 """Is told what is being fitted and how many rows have been read for it in the pass under way."""
@@ -118,6 +121,7 @@ def _fit(drop: ModelDrop, position: int, pool: TransformPool, examples: FileExam
         raise ConfigurationError([_problem(drop, error.position, str(error))]) from error
     try:
         content = _learned(declared, prepared)
+        check_content(declaration, content)
     except TransformError as error:
         _check_survey(drop, position, examples, prepared)
         raise ConfigurationError([_problem(drop, position, str(error))]) from error
@@ -127,20 +131,24 @@ def _fit(drop: ModelDrop, position: int, pool: TransformPool, examples: FileExam
     provenance = _provenance(declared, examples, survey, time)
     try:
         write_artifact(declaration.artifact, declaration.type, content, provenance)
-        found = tuple(declaration.type.describe(content))
     except TransformError as error:
         raise ConfigurationError([_problem(drop, position, str(error))]) from error
-    return Fitted(declaration.type.kind, declaration.artifact, found, survey)
+    return Fitted(declaration.type.kind, declaration.artifact, _found(declaration.type, content), survey)
 
 
 def _learned(declared: DeclaredTransform, examples: Examples) -> Artifact:
     kind = declared.declaration.type
+    with guarded("cannot be fitted"):
+        return reread(kind.fit(declared.declaration.options, examples))
+
+
+def _found(kind: TransformType, content: Artifact) -> tuple[str, ...]:
+    """What was learned, in lines; a description that fails is told there, since what it should describe stands."""
     try:
-        return kind.fit(declared.declaration.options, examples)
-    except VwserveError:
-        raise
-    except Exception as error:  # a fault of a plugin
-        raise TransformError(f"cannot be fitted: {type(error).__name__}: {error}") from error
+        with guarded("cannot be described"):
+            return lines(kind.describe(content), "its description")
+    except TransformError as error:
+        return (str(error),)
 
 
 def _whole(prepared: Examples, examples: FileExamples) -> None:

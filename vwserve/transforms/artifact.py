@@ -66,6 +66,16 @@ def read_artifact(path: Path, transform: type[Transform[Any]]) -> StoredArtifact
     return StoredArtifact(content, provenance if isinstance(provenance, dict) else {}, identity)
 
 
+def reread(content: object) -> Artifact:
+    """A content as it comes back from its file; raises TransformError where JSON cannot hold it."""
+    if not isinstance(content, dict):
+        raise TransformError(f"it learned a value of type {type(content).__name__}, not a dictionary")
+    try:
+        return dict(json.loads(_canonical(content)))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise TransformError(f"it learned what JSON cannot hold: {error}") from error
+
+
 def write_artifact(
     path: Path, transform: type[Transform[Any]], content: Artifact, provenance: Mapping[str, Any]
 ) -> None:
@@ -86,9 +96,10 @@ def write_artifact(
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except (OSError, ValueError) as error:
-        temporary.unlink(missing_ok=True)
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise TransformError(f"cannot write {path}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _canonical(content: Artifact) -> str:

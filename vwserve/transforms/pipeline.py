@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from vwserve.transforms.artifact import read_artifact
+from vwserve.transforms.artifact import digest, read_artifact
 from vwserve.transforms.batch import Batch, put_together
 from vwserve.transforms.errors import TransformError, guarded, is_interrupt, told
 from vwserve.transforms.plugins import TransformType
@@ -172,12 +172,10 @@ class TransformPool:
         if declaration.artifact is not None:
             stored = read_artifact(declaration.artifact, kind)
             content, identity = stored.content, stored.digest
-        with guarded("its options cannot be written down"):
-            options = json.dumps(asdict(declaration.options), sort_keys=True, default=str)
-        key = (kind, kind.version, options, identity)
+        fingerprint = _fingerprint(declaration, content, identity)
+        key = (kind, kind.version, fingerprint.options, identity)
         stated = self._transforms.get(key)
         if stated is None:
-            fingerprint = Fingerprint(kind.kind, kind.version, options, identity if content else "")
             where = f" from {declaration.artifact}" if declaration.artifact else ""
             stated = self._transforms[key] = make(kind, declaration.options, content, fingerprint, where)
         return stated
@@ -190,12 +188,24 @@ class TransformPool:
         return step
 
 
+def check_content(declaration: Declaration, content: Artifact) -> None:
+    """Make the transform of a content that is yet to be written; raises TransformError where that fails."""
+    make(declaration.type, declaration.options, content, _fingerprint(declaration, content, digest(content)))
+
+
 class StepError(TransformError):
     """What is wrong with the transform at a position of a pipeline."""
 
     def __init__(self, position: int, text: str) -> None:
         super().__init__(text)
         self.position = position
+
+
+def _fingerprint(declaration: Declaration, content: Artifact, identity: str) -> Fingerprint:
+    with guarded("its options cannot be written down"):
+        options = json.dumps(asdict(declaration.options), sort_keys=True, default=str)
+    kind = declaration.type
+    return Fingerprint(kind.kind, kind.version, options, identity if content else "")
 
 
 def _sources(stated: Stated, written: Mapping[str, Step]) -> Iterator[Step]:
