@@ -242,20 +242,25 @@ class Servable:
             "journal": None,
             "version": self.version,
             "transforms": [
-                {"kind": step.transform.kind, "output": list(step.transform.writes), "applied": step.applied}
+                {"kind": step.stated.kind, "output": list(step.stated.writes), "applied": step.applied}
                 for step in self._pipeline.steps
             ],
         }
 
 
 def _with_contributed(arguments: str, contributed: Sequence[str]) -> str:
-    """The model's own arguments and those of its transforms; raises ArgumentsError where both cross the same."""
+    """The model's own arguments and those of its transforms; raises ArgumentsError where two cross the same."""
     if not contributed:
         return arguments
     own = {"".join(sorted(term)) for term in interaction_terms(shlex.split(arguments))}
+    theirs: set[str] = set()
     for term in interaction_terms(contributed):
-        if "".join(sorted(term)) in own:
+        cross = "".join(sorted(term))
+        if cross in own:
             raise ArgumentsError(f"the transforms cross {term!r}, and so do these arguments; leave it to one of them")
+        if cross in theirs:
+            raise ArgumentsError(f"the transforms cross {term!r} twice, in whatever order; leave it to one of them")
+        theirs.add(cross)
     return f"{arguments} {shlex.join(contributed)}"
 
 
