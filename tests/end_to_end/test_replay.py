@@ -11,46 +11,25 @@ import pytest
 import vwserve
 from tests.end_to_end.conftest import Daemon, StartDaemon
 from tests.learner.reference import vw
+from tests.transforms import samples
 
 pytestmark = pytest.mark.e2e
 
-PLUGIN = '''"""How many features a namespace has."""
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-from vwserve.transforms import Batch, Namespace, Transform, hookimpl
-
-
-@dataclass(frozen=True)
-class Options:
-    input: Namespace
-    output: Namespace
-
-
-class Size(Transform[Options]):
-    kind = "size"
-    options_type = Options
-
-    @property
-    def reads(self) -> Sequence[str]:
-        return (self.options.input,)
-
-    @property
-    def writes(self) -> Sequence[str]:
-        return (self.options.output,)
-
-    def apply(self, batch: Batch) -> Mapping[str, Sequence[bytes]]:
-        texts = batch.features(self.options.input)
-        return {self.options.output: [b"size=%d" % len(text.split()) for text in texts]}
+# The tests' own transforms as a plugin: the daemon is another process, which cannot import them.
+PLUGIN = (
+    Path(samples.__file__).read_text("utf-8")
+    + """
+from vwserve.transforms import hookimpl
 
 
 @hookimpl
 def vwserve_transforms():
-    return [Size]
-'''
+    return [Upper]
+"""
+)
 TRANSFORMS = """
 transforms:
-  - {kind: size, input: c, output: s}
+  - {kind: upper, input: c, output: s}
   - {kind: crosses, namespaces: [cs], features: [[n^A, n^B]]}
 """
 CLICKS = "vw: --loss_function logistic --link logistic -b 18 -l 0.3\n" + TRANSFORMS
@@ -87,7 +66,7 @@ def replayed(folder: Path, data: Path, *words: str) -> bytes:
 
 def start(start_daemon: StartDaemon, folder: Path, drop: str) -> Daemon:
     (folder / "plugins.d").mkdir()
-    (folder / "plugins.d" / "size.py").write_text(PLUGIN)
+    (folder / "plugins.d" / "upper.py").write_text(PLUGIN)
     return start_daemon({"m": drop}, settings="plugins: plugins.d\n")
 
 

@@ -1,6 +1,7 @@
 """The guide for authors of plugins: its example is a plugin that works, and passes the battery of checks."""
 
 import re
+from configparser import ConfigParser
 from pathlib import Path
 
 import vwserve
@@ -39,6 +40,14 @@ def test_the_example_passes_the_battery(tmp_path: Path) -> None:
     check_transform(
         domains, domains.options_type(input="u"), [b"1 |u www.example.org/index", b"-1 |u e.com", b"|n a:1"]
     )
+
+
+def test_the_example_of_a_package_names_the_module_that_it_lists() -> None:
+    configuration = ConfigParser()
+    configuration.read_string(block("ini", "entry_points"))
+    _, _, module = configuration["options.entry_points"]["vwserve"].strip().partition(" = ")
+    assert module == configuration["options"]["py_modules"]
+    assert "setuptools.build_meta" in block("toml", "build-system")
 
 
 def test_the_guide_names_every_member_of_the_interface() -> None:

@@ -46,6 +46,7 @@ def load(folder: Path, text: str) -> Servable:
         (b"|u age2:9 average |a ad:5", b""),
         (b"|u age:2: |a ad:5", b"age=2:^ad:5"),
         (b"|k age:33 |a ad:2", b""),
+        (b"|u:2 age:3 |a:3 ad:2", b"age^ad:6"),
     ],
 )
 def test_crosses_single_features(line: bytes, text: bytes) -> None:

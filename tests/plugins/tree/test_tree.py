@@ -15,8 +15,10 @@ from vwserve_tree.ensemble import to_content
 from vwserve_tree.options import Options
 
 import vwserve
+from tests.learner.weights import weights as saved_weights
 from tests.plugins.tree.ensembles import classes, data, ensembles
 from tests.plugins.tree.streams import NAMES, Lines, labelled, line
+from vwserve.model.servable import Servable
 from vwserve.testing import check_transform
 from vwserve.transforms import Batch, TransformError
 from vwserve.transforms.artifact import read_artifact, write_artifact
@@ -174,3 +176,14 @@ def test_a_model_with_trees_learns_what_a_plain_one_cannot(tmp_path: Path) -> No
         correct[name] = sum(right[800:])
     assert correct["plain"] < 450  # of 800: a guess
     assert correct["m"] > 550
+
+
+@pytest.mark.parametrize(("arguments", "different"), [("-b 13", True), ("-b 9", False)])
+def test_no_two_leaves_share_a_weight_where_the_largest_is_below_the_number_of_weights(
+    arguments: str, different: bool
+) -> None:
+    leaves = [f"{tree:02}{leaf:02}" for tree in range(50) for leaf in range(31)]
+    model = Servable("m", f"{arguments} --noconstant")
+    model.learn([f"1 |t {leaf}" for leaf in leaves])
+    found = sum(weight != 0.0 for weight in saved_weights(model.learner))
+    assert (found == len(leaves)) == different
