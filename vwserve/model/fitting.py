@@ -28,7 +28,7 @@ from vwserve.transforms.artifact import reread, write_artifact
 from vwserve.transforms.errors import guarded
 from vwserve.transforms.pipeline import Pipeline, Request, StepError, TransformPool, check_content
 from vwserve.transforms.plugins import TransformType
-from vwserve.transforms.stated import lines
+from vwserve.transforms.stated import texts_of
 
 Progress = Callable[[str, int], None]
 """Is told what is being fitted and how many rows have been read for it in the pass under way."""
@@ -146,7 +146,7 @@ def _found(kind: TransformType, content: Artifact) -> tuple[str, ...]:
     """What was learned, in lines; a description that fails is told there, since what it should describe stands."""
     try:
         with guarded("cannot be described"):
-            return lines(kind.describe(content), "its description")
+            return texts_of(kind.describe(content), "its description")
     except TransformError as error:
         return (str(error),)
 

@@ -64,10 +64,10 @@ def make(
 def texts(transform: Transform[Any], member: str) -> tuple[str, ...]:
     """The texts that a member of a transform gives; raises TransformError where it fails or gives anything else."""
     with guarded(f"its {member!r} fails"):
-        return lines(getattr(transform, member), f"its {member!r}")
+        return texts_of(getattr(transform, member), f"its {member!r}")
 
 
-def lines(value: object, what: str) -> tuple[str, ...]:
+def texts_of(value: object, what: str) -> tuple[str, ...]:
     """A list or tuple of texts as a tuple; raises TransformError, which begins with `what`, where it is none."""
     if not isinstance(value, (list, tuple)):
         raise TransformError(f"{what} is of type {type(value).__name__}, not a list or tuple of texts")
