@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vwserve.errors import ArgumentsError, RequestError
-from vwserve.learner import Bounds, Judge, Learner, Observer, Reply, interaction_terms
+from vwserve.learner import Bounds, Learner, Observer, Reply, interaction_terms
 from vwserve.lines import BYTE_ORDER_MARK, one_line
 from vwserve.model.progress import Progress
 from vwserve.model.recording import Keep, Recording
 from vwserve.model.state import Counts, Resumed, State
-from vwserve.model.transformed import Transformed, TransformedTrial
+from vwserve.model.transformed import Transformed
 from vwserve.transforms.pipeline import Pipeline, Request
 from vwserve.transforms.stated import Fingerprint
 
@@ -213,10 +213,6 @@ class Servable:
     def answer_groups(self, groups: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
         """Answer multi-line examples, each in VW's form (several lines) or by one error line."""
         return self._examples.answer_groups(groups)
-
-    def trial(self) -> Judge | TransformedTrial:
-        """What judges single-line examples as they would be served from now on, without serving any."""
-        return self._examples.trial()
 
     def group_fault(self, lines: Sequence[bytes]) -> RequestError | None:
         """Say why lines make no multi-line example of this model."""

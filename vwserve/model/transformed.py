@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from vwserve.errors import RequestError
-from vwserve.learner import Judge, Learner, Reply
+from vwserve.learner import Learner, Reply
 from vwserve.lines import lines_of
 from vwserve.transforms import TransformError
 from vwserve.transforms.pipeline import Pipeline, Request
@@ -71,10 +71,6 @@ class Transformed:
                 texts.append(self._learner.refuse(internal_error(error)))
         return texts
 
-    def trial(self) -> TransformedTrial:
-        """See Learner."""
-        return TransformedTrial(self._learner.trial(), self._pipeline)
-
     def group_fault(self, lines: Sequence[bytes]) -> RequestError | None:
         """See Learner."""
         try:
@@ -100,25 +96,6 @@ class Transformed:
             return self._learner.answer_each([self._derived([line])[:-1]], learn)[0]
         except TransformError as error:
             return Reply(self._learner.refuse(internal_error(error))[:-1], b"")
-
-
-class TransformedTrial:
-    """What a trial is to a learner, with lines that `pipeline` adds to first."""
-
-    def __init__(self, judge: Judge, pipeline: Pipeline) -> None:
-        self._judge = judge
-        self._pipeline = pipeline
-
-    def take(self, line: bytes) -> RequestError | None:
-        """See Judge."""
-        try:
-            return self._judge.take(self._pipeline.text(Request([line]))[:-1])
-        except TransformError as error:
-            return internal_error(error)
-
-    def trial(self) -> TransformedTrial:
-        """See Judge."""
-        return TransformedTrial(self._judge.trial(), self._pipeline)
 
 
 def internal_error(error: TransformError) -> RequestError:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from vwserve.errors import RequestError
 from vwserve.model.servable import Servable
 from vwserve.wire.addressing import one_each
-from vwserve.wire.models import Reply, Trial
+from vwserve.wire.models import Reply
 
 _ERROR = b"!error "
 
@@ -52,10 +52,6 @@ class Recorder:
                 self._record_lines(group)
                 self._write(b"\n")
         return texts
-
-    def trial(self) -> Trial:
-        """See Model."""
-        return self._servable.trial()
 
     def group_fault(self, lines: Sequence[bytes]) -> RequestError | None:
         """See Model."""

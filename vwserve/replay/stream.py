@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from vwserve.guard.limits import Limits
 from vwserve.model.curve import Curve
 from vwserve.model.servable import Servable
+from vwserve.model.together import Together
 from vwserve.wire import Session
-from vwserve.wire.apart import Apart
-from vwserve.wire.models import Model
+from vwserve.wire.models import Fault, Model, Reply
 
 _ERROR = b"!error "
 
@@ -44,7 +44,7 @@ def replay(
     told the rows now and then. VW's save commands in the file have no answer, as in the daemon, and save nothing.
     """
     limits = limits or Limits()
-    models = _TheOnly(servable.name, model or servable)
+    models = _TheOnly(servable, model or servable)
     session = Session(models, servable.name, line_bytes=limits.line_bytes, request_bytes=limits.request_bytes)
     done, before = Replayed(), servable.totals().examples
 
@@ -85,23 +85,41 @@ def _end_of_lines(chunk: bytes, start: int, lines: int) -> int:
 
 
 class _TheOnly:
-    """One model, as a connection sees it."""
+    """One servable, as a connection sees it; `model` is what answers for it."""
 
-    def __init__(self, name: str, model: Model) -> None:
-        self._name = name
+    def __init__(self, servable: Servable, model: Model) -> None:
+        self._servable = servable
         self._model = model
 
     def get(self, name: str) -> Model | None:
         """The model, by its name or as the only one."""
-        return self._model if name in ("", self._name) else None
+        return self._model if name in ("", self._servable.name) else None
 
-    def together(self, names: Sequence[str], lines: Sequence[bytes]) -> Apart:
+    def together(self, names: Sequence[str], lines: Sequence[bytes]) -> _Repeated:
         """There are no several models, but one may be named several times."""
-        return Apart([self._model] * len(names), lines)
+        return _Repeated(Together([self._servable] * len(names), lines), [self._model] * len(names), lines)
 
     def names(self) -> Sequence[str]:
         """Its name."""
-        return [self._name]
+        return [self._servable.name]
 
     def save(self, name: str, export: str) -> None:
         """Nothing is saved of a replay."""
+
+
+class _Repeated:
+    """Lines for one model as often as it was named: judged together, and answered by what stands before it."""
+
+    def __init__(self, judged: Together, models: Sequence[Model], lines: Sequence[bytes]) -> None:
+        self.faults: Callable[[], Sequence[Fault | None]] = judged.faults
+        self._models = models
+        self._lines = lines
+
+    def answer_ordinary(self) -> Sequence[bytes] | None:
+        """There is no short way past what stands before the model."""
+        return None
+
+    def answer_each(self, places: Sequence[int]) -> Sequence[Sequence[Reply]]:
+        """See Joint."""
+        lines = [self._lines[place] for place in places]
+        return [model.answer_each(lines) for model in self._models]

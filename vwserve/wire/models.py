@@ -27,16 +27,6 @@ class Reply(Protocol):
         """Whether the text is an error."""
 
 
-class Trial(Protocol):
-    """Single-line examples judged in their order, as each label may decide which others there can be."""
-
-    def take(self, line: bytes) -> RequestError | None:
-        """Say why a line could not be served; where it could, the next is judged as the one after it."""
-
-    def trial(self) -> Trial:
-        """Another trial, which goes on from here."""
-
-
 class Model(Protocol):
     """One model as a connection sees it."""
 
@@ -59,9 +49,6 @@ class Model(Protocol):
 
     def answer_groups(self, groups: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
         """Answer multi-line examples, each in VW's form (several lines) or by one error line."""
-
-    def trial(self) -> Trial:
-        """What judges single-line examples as the model would serve them from now on, without serving any."""
 
     def group_fault(self, lines: Sequence[bytes]) -> RequestError | None:
         """Say why lines make no multi-line example of this model."""
