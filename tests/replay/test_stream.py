@@ -126,3 +126,14 @@ def test_what_is_recorded_gives_the_same_answers_without_the_errors(arguments: s
     assert again == b"".join(kept)
     assert done.errors == 0
     assert done.examples == servable.examples
+
+
+def test_batches_are_answered_and_recorded_whole_or_not_at_all() -> None:
+    servable, out, written = Servable("m", "-b 10"), list[bytes](), list[bytes]()
+    many = b"".join(b"|u c%d\n" % number for number in range(300))
+    text = b"@m batch\n|u b\ngarbage\n\n@m batch |u s\n1 |u b\n|u b 1:2\n\n@m batch\n" + many + b"\n"
+    replay(servable, [text], out.append, Curve(servable, lambda point: None), model=Recorder(servable, written.append))
+    answers = b"".join(out).splitlines()
+    assert answers[0].startswith(b"!error bad-example candidate 2: ")
+    assert [answer.count(b" ") for answer in answers[1:]] == [1, 299]
+    assert b"".join(written) == b"1 |u b |u s\n|u b 1:2 |u s\n" + many

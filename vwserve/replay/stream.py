@@ -95,9 +95,9 @@ class _TheOnly:
         """The model, by its name or as the only one."""
         return self._model if name in ("", self._servable.name) else None
 
-    def together(self, names: Sequence[str], lines: Sequence[bytes]) -> _Repeated:
-        """There are no several models, but one may be named several times."""
-        return _Repeated(Together([self._servable] * len(names), lines), [self._model] * len(names), lines)
+    def together(self, names: Sequence[str], lines: Sequence[bytes]) -> _Candidates:
+        """The candidates of a batch, for there are no several models."""
+        return _Candidates(Together([self._servable], lines), self._model, lines)
 
     def names(self) -> Sequence[str]:
         """Its name."""
@@ -107,12 +107,12 @@ class _TheOnly:
         """Nothing is saved of a replay."""
 
 
-class _Repeated:
-    """Lines for one model as often as it was named: judged together, and answered by what stands before it."""
+class _Candidates:
+    """Lines for one model, judged by it and answered by what stands before it."""
 
-    def __init__(self, judged: Together, models: Sequence[Model], lines: Sequence[bytes]) -> None:
+    def __init__(self, judged: Together, model: Model, lines: Sequence[bytes]) -> None:
         self.faults: Callable[[], Sequence[Fault | None]] = judged.faults
-        self._models = models
+        self._model = model
         self._lines = lines
 
     def answer_ordinary(self) -> Sequence[bytes] | None:
@@ -121,5 +121,4 @@ class _Repeated:
 
     def answer_each(self, places: Sequence[int]) -> Sequence[Sequence[Reply]]:
         """See Joint."""
-        lines = [self._lines[place] for place in places]
-        return [model.answer_each(lines) for model in self._models]
+        return [self._model.answer_each([self._lines[place] for place in places])]
