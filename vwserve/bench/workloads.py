@@ -22,7 +22,7 @@ class BenchError(VwserveError):
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A stream of examples and the VW arguments to serve it with; `pipelined_lines` keep VW busy for about 0.4 s."""
+    """A stream of examples and the VW arguments to serve it with; `pipelined_lines` keep VW busy for some 0.3 to 0.7 s."""
 
     name: str
     arguments: tuple[str, ...]
@@ -35,9 +35,9 @@ class Workload:
 
 
 WORKLOADS = (
-    Workload("click", ("--loss_function", "logistic", "-q", "ua"), clicks, 30_000),
-    Workload("text", ("--loss_function", "logistic"), texts, 15_000),
-    Workload("criteo", ("--loss_function", "logistic"), criteo, 20_000),
+    Workload("click", ("--loss_function", "logistic", "-q", "ua"), clicks, 60_000),
+    Workload("text", ("--loss_function", "logistic"), texts, 20_000),
+    Workload("criteo", ("--loss_function", "logistic"), criteo, 30_000),
 )
 
 
