@@ -22,7 +22,7 @@ class BenchError(VwserveError):
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A stream of examples and the VW arguments to serve it with; `pipelined_lines` keep VW busy for some 0.3 to 0.7 s."""
+    """A stream of examples and the VW arguments to serve it with; `pipelined_lines` keep VW busy for half a second."""
 
     name: str
     arguments: tuple[str, ...]
