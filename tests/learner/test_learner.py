@@ -307,7 +307,7 @@ def raising_on(monkeypatch: pytest.MonkeyPatch, word: bytes) -> None:
     """Let VW raise while it learns an example that has this as its tag, as some of its reductions do."""
 
     class Raising(Workspace):
-        def learn(self, examples: list, scalars: list[float]) -> None:  # type: ignore[type-arg]
+        def learn(self, examples: Examples, scalars: list[float]) -> None:
             for example in examples:
                 if example.get_tag().encode() == word:
                     raise RuntimeError("half way\nthrough")
