@@ -18,6 +18,7 @@ from vwserve.configuration.schema import (
     Reader,
     Record,
     Size,
+    Switch,
     Variants,
     Word,
     flag,
@@ -51,6 +52,7 @@ FILE = Record(
         "share": Number(0.0, 1.0, within=True),
         "shapes": Items(SHAPE, example="[{kind: circle, radius: 1}]"),
         "folder": path,
+        "lamp": Switch(Record({"watts": Integer(1, 100)}, plain)),
     },
     plain,
 )
@@ -98,6 +100,19 @@ folder: sub/folder
 
 def test_a_value_in_quotes_is_read_like_one_without(tmp_path: Path) -> None:
     assert read(tmp_path, "size: '64KiB'\nevery: '2s'\nshare: '0.5'\n") == {"size": 65_536, "every": 2.0, "share": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("written", "value"), [("{watts: 5}", {"watts": 5}), ("true", {}), ("on", {}), ("false", None), ("no", None)]
+)
+def test_a_switch_is_on_with_keys_or_without_or_off(tmp_path: Path, written: str, value: object) -> None:
+    assert read(tmp_path, f"lamp: {written}\n") == {"lamp": value}
+
+
+def test_a_switch_that_is_on_lacks_what_its_keys_must_say(tmp_path: Path) -> None:
+    lamp = Switch(Record({"watts": Integer(1, 100)}, plain, required=("watts",)))
+    with pytest.raises(ConfigurationError, match=r"x\.yaml:1: lamp\.watts: is missing"):
+        read(tmp_path, "lamp: true\n", Record({"lamp": lamp}, plain))
 
 
 def test_tells_all_that_is_wrong_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -152,6 +167,10 @@ every: 2s
         ("share: 1", "share: 1 is not between 0 and 1"),
         ("share: .inf", "share: expects a number between 0 and 1, not '.inf'"),
         ("share: .nan", "share: expects a number between 0 and 1, not '.nan'"),
+        ("lamp: 5", "lamp: expects keys with values (watts), true or false, not '5'"),
+        ("lamp: 'off'", "lamp: expects keys with values (watts), true or false, not 'off'"),
+        ("lamp: {wats: 5}", "lamp.wats: unknown key; did you mean 'watts'?"),
+        ("lamp: {watts: 0}", "lamp.watts: 0 is not in 1..100"),
         ("shapes: {kind: circle}", "shapes: expects a list, like [{kind: circle, radius: 1}], not keys with values"),
         ("shapes: []", "shapes: expects a list of at least 1; it has 0"),
         ("shapes: [~]", "shapes[0]: has no value; give it one, or remove the item"),
@@ -172,7 +191,7 @@ def test_a_key_unlike_any_is_answered_by_all_there_are() -> None:
 
 
 def test_lists_every_key_it_knows() -> None:
-    assert [key for key in keys(FILE) if key.startswith("s")] == [
+    assert [key for key in keys(FILE) if key.startswith(("s", "l"))] == [
         "size",
         "sync",
         "share",
@@ -180,6 +199,8 @@ def test_lists_every_key_it_knows() -> None:
         "shapes[].kind",
         "shapes[].radius",
         "shapes[].side",
+        "lamp",
+        "lamp.watts",
     ]
 
 

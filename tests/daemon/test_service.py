@@ -224,6 +224,14 @@ def test_stop_does_not_wait_for_ever(ran: Ran) -> None:
 
 
 def test_says_which_keys_have_no_effect_yet(ran: Ran) -> None:
-    (ran.folder / "models.d" / "ctr.yaml").write_text("vw: -b 10\nsnapshot: {every: 5m}\n")
+    (ran.folder / "models.d" / "ctr.yaml").write_text("vw: -b 10\nguard: {action: freeze}\nsnapshot: {every: 5m}\n")
     ran.start()
-    assert any("ctr.yaml: snapshot has no effect in this release" in line for line in ran.logged)
+    told = [line for line in ran.logged if "no effect" in line]
+    assert ["ctr.yaml: guard has no effect in this release" in line for line in told] == [True]
+
+
+def test_says_which_keys_a_static_model_has_no_use_for(ran: Ran) -> None:
+    (ran.folder / "models.d" / "ctr.yaml").write_text("vw: -b 10\nlearn: false\nsnapshot: {every: 5m}\n")
+    ran.start()
+    told = [line for line in ran.logged if "no effect" in line]
+    assert ["ctr.yaml: snapshot has no effect on a static model" in line for line in told] == [True]

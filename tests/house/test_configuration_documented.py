@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from vwserve.daemon.endpoints import KINDS
 from vwserve.daemon.settings import DEFAULT_LISTEN, SETTINGS, Admission, read_settings
 from vwserve.guard.limits import Limits
 from vwserve.model.drop import drop_schema, read_drop, read_drops
+from vwserve.model.policy import Policy
 from vwserve.transforms.plugins import find_plugins
 
 KINDS_OF_TRANSFORM = find_plugins().kinds
@@ -86,7 +87,11 @@ def test_the_sample_of_a_model_is_right_and_so_is_what_it_comments_out(tmp_path:
     drop = read_drop(whole("a model", tmp_path), KINDS_OF_TRANSFORM)
     assert [each.declaration.type.kind for each in drop.transforms] == ["mdl", "tree", "crosses"]
     assert drop.initial == tmp_path / "seed.vw"
-    assert drop.without_effect == ("snapshot", "journal", "guard")
+    assert drop.without_effect == ("guard",)
+
+
+def test_the_sample_of_a_model_keeps_it_by_the_defaults_but_for_older_snapshots() -> None:
+    assert replace(read_drop(SAMPLES["a model"][1]).policy, hourly=0, daily=0) == Policy()
 
 
 def test_the_sample_of_the_daemon_shows_the_defaults(tmp_path: Path) -> None:
@@ -111,6 +116,17 @@ def test_the_page_tells_the_defaults() -> None:
     assert float(cells["limits.magnitude"]) == limits.bounds.magnitude
     assert parse_duration(cells["admission.deadline"]) == admission.deadline_s
     assert float(cells["admission.success_target"]) == admission.success_target
+
+
+def test_the_page_tells_by_which_defaults_a_model_is_kept() -> None:
+    policy = Policy()
+    cells = {key: cell.strip("`") for key, cell in documented().items()}
+    assert parse_duration(cells["snapshot.every"]) == policy.snapshot_every_s
+    assert parse_size(cells["snapshot.keep"]) == policy.snapshots
+    assert (parse_size(cells["snapshot.hourly"]), parse_size(cells["snapshot.daily"])) == (policy.hourly, policy.daily)
+    assert policy.journal
+    assert (cells["journal.sync"], parse_duration(cells["journal.keep"])) == (policy.sync, policy.journal_keep_s)
+    assert cells["on_change"] == policy.on_change
 
 
 @pytest.mark.parametrize("folder", ["conf", "vwserve/demo"])

@@ -16,6 +16,7 @@ from tests.transforms.samples import KINDS, Sizes, Upper
 from vwserve.configuration import Node
 from vwserve.errors import ConfigurationError, Place
 from vwserve.model.drop import ModelDrop, drop_schema, read_drop, read_drops
+from vwserve.model.policy import Policy
 
 Write = Callable[..., Path]
 
@@ -77,11 +78,20 @@ def test_arguments_may_be_folded_over_lines(write: Write) -> None:
         ("initial: no.vw", "initial: cannot read {folder}/no.vw: No such file or directory"),
         ("initial: .", "initial: {folder} is not a regular file"),
         ("lern: true", "lern: unknown key; did you mean 'learn'?"),
-        ("args: -q ab", "args: unknown key; known: model, vw, learn, initial, transforms, snapshot, journal, guard"),
+        (
+            "args: -q ab",
+            "args: unknown key; known: model, vw, learn, initial, transforms, snapshot, journal, on_change, guard",
+        ),
         ("snapshot: {every: 5}", "snapshot.every: '5' has no unit: write 5s for seconds; units are ms s m h d"),
         ("snapshot: {keep: 0}", "snapshot.keep: 0 is not in 1..1000000"),
-        ("snapshot: 5m", "snapshot: expects keys with values (every, keep), not '5m'"),
+        ("snapshot: {hourly: -1}", "snapshot.hourly: expects a whole number in 0..1000000, not '-1'"),
+        ("snapshot: 5m", "snapshot: expects keys with values (every, keep, hourly, daily), not '5m'"),
+        ("snapshot: false", "snapshot: expects keys with values (every, keep, hourly, daily), not 'false'"),
         ("journal: {sync: never}", "journal.sync: unknown 'never'; known: always, everysec, os"),
+        ("journal: {keep: 7}", "journal.keep: '7' has no unit: write 7s for seconds; units are ms s m h d"),
+        ("journal: os", "journal: expects keys with values (sync, keep), true or false, not 'os'"),
+        ("on_change: replace", "on_change: unknown 'replace'; known: refuse, replay, fresh"),
+        ("on_change: true", "on_change: unknown 'true'; known: refuse, replay, fresh"),
         ("guard: {action: frieze}", "guard.action: unknown 'frieze'; known: alert, freeze, rollback"),
         ("transforms: [{kind: hahs}]", "transforms[0].kind: unknown 'hahs'; known: sizes, upper"),
         (
@@ -148,13 +158,49 @@ def test_other_transforms_are_another_model(write: Write) -> None:
     assert digest("{kind: upper, input: n, output: m}, {kind: upper, input: n, output: o}") != before
 
 
+@pytest.mark.parametrize(
+    ("content", "policy"),
+    [
+        ("", Policy()),
+        ("snapshot: {every: 90s}", Policy(snapshot_every_s=90.0)),
+        ("snapshot: {keep: 3, hourly: 24, daily: 30}", Policy(snapshots=3, hourly=24, daily=30)),
+        ("journal: {sync: always, keep: 2h}", Policy(sync="always", journal_keep_s=7200.0)),
+        ("journal: {sync: os}\non_change: replay", Policy(sync="os", on_change="replay")),
+        ("journal: true", Policy()),
+        ("journal: false", Policy(journal=False)),
+        ("journal: no\non_change: fresh\nsnapshot: {every: 1s}", Policy(1.0, journal=False, on_change="fresh")),
+    ],
+)
+def test_how_a_model_is_kept_is_its_policy(write: Write, content: str, policy: Policy) -> None:
+    drop = read_drop(write(f"vw: -q ab\n{content}\n"))
+    assert drop.policy == policy
+    assert (drop.without_effect, drop.idle) == ((), ())
+
+
+@pytest.mark.parametrize("order", [("journal: false", "on_change: replay"), ("on_change: replay", "journal: false")])
+def test_there_is_nothing_to_replay_without_a_journal(write: Write, order: tuple[str, str]) -> None:
+    path = write("\n".join(["vw: -q ab", *order]))
+    assert problems(path) == [
+        f"ctr.yaml:{2 + order.index('on_change: replay')}: on_change: replay learns the journal again, "
+        "and 'journal: false' keeps none; keep one, or choose refuse or fresh"
+    ]
+
+
 def test_keys_without_effect_are_checked_and_told(write: Write) -> None:
     content = """vw: -q ab
 snapshot: {every: 5m, keep: 288}
 journal: {sync: everysec, keep: 7d}
 guard: {action: freeze}
 """
-    assert read_drop(write(content)).without_effect == ("snapshot", "journal", "guard")
+    assert read_drop(write(content)).without_effect == ("guard",)
+
+
+def test_keys_that_a_static_model_has_no_use_for_are_checked_and_told(write: Write) -> None:
+    content = "vw: -q ab\non_change: fresh\nsnapshot: {every: 5m}\njournal: false\nlearn: false\n"
+    assert read_drop(write(content)).idle == ("snapshot", "journal", "on_change")
+    assert problems(write(content.replace("5m", "5"))) == [
+        "ctr.yaml:3: snapshot.every: '5' has no unit: write 5s for seconds; units are ms s m h d"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +209,8 @@ guard: {action: freeze}
         "# a comment\nvw: --oaa 3 -q ab\nlearn: true\n",
         "vw: '--oaa   3 -q \"ab\"'\n",
         "learn: yes\nmodel: ctr\nvw: [--oaa, 3, -q, ab]\n",
-        "vw: --oaa 3 -q ab\nsnapshot: {keep: 3}\n",
+        "vw: --oaa 3 -q ab\nsnapshot: {keep: 3}\njournal: {sync: os}\non_change: replay\n",
+        "vw: --oaa 3 -q ab\njournal: false\n",
     ],
 )
 def test_files_that_mean_the_same_have_the_same_digest(write: Write, same: str) -> None:
@@ -253,13 +300,13 @@ SCALARS = st.one_of(
     st.integers(-3, 10**6),
     st.floats(),
     st.text(max_size=8),
-    st.sampled_from(["--oaa 3", "-q 'ab", "5m", "sizes", "upper", "always", "freeze", "ua", "u^age", "../x"]),
+    st.sampled_from(["--oaa 3", "-q 'ab", "5m", "sizes", "upper", "always", "freeze", "replay", "ua", "u^age", "../x"]),
 )
 KEYS = st.one_of(
     st.sampled_from(
         sorted({*drop_schema(KINDS).fields, "kind", "input", "output", "artifact", "namespaces", "features"})
     ),
-    st.sampled_from(["every", "keep", "sync", "action", "x"]),
+    st.sampled_from(["every", "keep", "hourly", "sync", "action", "x"]),
     st.text(max_size=4),
 )
 VALUES = st.recursive(

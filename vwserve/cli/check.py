@@ -118,7 +118,7 @@ def _model(drop: ModelDrop, bounds: Bounds, pool: TransformPool) -> Iterator[Pro
     except VwserveError as error:
         yield fault(drop, error)
         return
-    print(f"{drop.path}: model {drop.name}: {servable.summary}{_ineffective(drop.without_effect)}")
+    print(f"{drop.path}: model {drop.name}: {servable.summary}{_ineffective(drop.without_effect)}{_idle(drop.idle)}")
     for remark in servable.remarks:
         print(f"{drop.path}: {remark}")
     servable.close()
@@ -138,3 +138,7 @@ def _listeners(settings: Settings, names: Iterable[str]) -> Iterator[Problem]:
 
 def _ineffective(keys: Sequence[str]) -> str:
     return f"; without effect in this release: {', '.join(keys)}" if keys else ""
+
+
+def _idle(keys: Sequence[str]) -> str:
+    return f"; without effect on a static model: {', '.join(keys)}" if keys else ""

@@ -1,7 +1,7 @@
 """Readers of values: each turns a node into a typed value, or raises ConfigurationError with all that is wrong in it.
 
-A reader is anything that can be called with a node. Those that hold others (`Record`, `Items`, `Variants`) are data, so
-that the documentation can be held against them: `keys` lists every key that a reader knows.
+A reader is anything that can be called with a node. Those that hold others (`Record`, `Switch`, `Items`, `Variants`)
+are data, so that the documentation can be held against them: `keys` lists every key that a reader knows.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -75,6 +75,21 @@ class Record(Generic[T]):
 
 
 @dataclass(frozen=True)
+class Switch(Generic[T]):
+    """Reads what a record reads; `true` is the record without any key, and `false` is None: that there is none."""
+
+    record: Record[T]
+
+    def __call__(self, node: Node) -> T | None:
+        """The value; raises ConfigurationError."""
+        if node.kind == "flag":
+            return self.record(replace(node, kind="mapping")) if flag(node) else None
+        if node.kind != "mapping":
+            raise node.error(f"expects keys with values ({', '.join(self.record.fields)}), true or false, not {node}")
+        return self.record(node)
+
+
+@dataclass(frozen=True)
 class Items(Generic[T]):
     """Reads a list of at least `least` items."""
 
@@ -128,6 +143,8 @@ def keys(reader: Reader[Any], above: str = "") -> Iterator[str]:
             key = f"{above}.{name}" if above else name
             yield key
             yield from keys(inner, key)
+    elif isinstance(reader, Switch):
+        yield from keys(reader.record, above)
     elif isinstance(reader, Items):
         yield from keys(reader.item, f"{above}[]")
     elif isinstance(reader, Variants):

@@ -61,6 +61,8 @@ class Daemon:
         for drop in drops:
             for key in drop.without_effect:
                 self.log.warn("{file}: {key} has no effect in this release", file=drop.path, key=key)
+            for key in drop.idle:
+                self.log.warn("{file}: {key} has no effect on a static model", file=drop.path, key=key)
             served = self._registry.get(drop.name)
             for remark in served.remarks if served is not None else ():
                 self.log.warn("{file}: {remark}", file=drop.path, remark=remark)

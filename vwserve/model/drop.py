@@ -8,11 +8,11 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 from vwserve.configuration import Node, load
 from vwserve.configuration.schema import (
@@ -22,6 +22,7 @@ from vwserve.configuration.schema import (
     Items,
     Reader,
     Record,
+    Switch,
     Variants,
     Word,
     flag,
@@ -29,12 +30,15 @@ from vwserve.configuration.schema import (
     text,
 )
 from vwserve.errors import ConfigurationError, Place, Problem
+from vwserve.model.policy import OnChange, Policy, Sync
 from vwserve.transforms.errors import told
 from vwserve.transforms.options import options_reader
 from vwserve.transforms.pipeline import Declaration
 from vwserve.transforms.plugins import TransformType
 
-WITHOUT_EFFECT = ("snapshot", "journal", "guard")
+WITHOUT_EFFECT = ("guard",)
+# What a model that never learns has no use for: nothing of it changes that would have to be kept.
+FOR_LEARNING = ("snapshot", "journal", "on_change")
 
 # Names stand in requests, `@ctr,cvr |u a`, and name a folder of the state.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -42,6 +46,7 @@ _NAMING = "a model's name: at most 100 letters, digits, _ . and -, the first nei
 NO_KINDS: Mapping[str, TransformType] = MappingProxyType({})
 
 _DAY_S = 86_400.0
+_MOST_KEPT = 1_000_000
 _SUFFIXES = frozenset({".yaml", ".yml"})
 
 
@@ -57,8 +62,9 @@ class DeclaredTransform:
 class ModelDrop:
     """One model as its file at `path` describes it: VW's arguments `vw`, and the model file `initial` to start from.
 
-    `digest` tells whether two drops describe the same model: comments, layout and keys that have no effect do not
-    change it. `without_effect` are keys that are valid but do nothing yet.
+    `digest` tells whether two drops describe the same model: comments, layout, `policy` and keys that have no effect do
+    not change it. `without_effect` are keys that are valid but do nothing yet, `idle` those that do nothing because the
+    model is static.
     """
 
     name: str
@@ -68,7 +74,9 @@ class ModelDrop:
     initial: Path | None
     digest: str
     transforms: tuple[DeclaredTransform, ...] = ()
+    policy: Policy = field(default_factory=Policy)
     without_effect: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -119,6 +127,20 @@ def _plain(values: dict[str, Any], _: Node) -> dict[str, Any]:
     return values
 
 
+def _renamed(**names: str) -> Callable[[dict[str, Any], Node], dict[str, Any]]:
+    """What makes of a record's keys the fields of a Policy that go by other names."""
+    return lambda values, _: {names.get(key, key): value for key, value in values.items()}
+
+
+def _policy(values: dict[str, Any], node: Node) -> Policy:
+    journal = values.get("journal", {})
+    if journal is None and values.get("on_change") == "replay":
+        text = "replay learns the journal again, and 'journal: false' keeps none; keep one, or choose refuse or fresh"
+        raise dict(node.entries)["on_change"].error(text)
+    stated = {key: values[key] for key in ("on_change",) if key in values}
+    return Policy(**values.get("snapshot", {}), **({"journal": False} if journal is None else journal), **stated)
+
+
 def _transform(kinds: Mapping[str, TransformType]) -> Reader[DeclaredTransform]:
     return Variants("kind", {kind: _transform_of(kind, type_) for kind, type_ in kinds.items()})
 
@@ -163,7 +185,9 @@ def _drop(values: dict[str, Any], node: Node) -> ModelDrop:
         initial=initial,
         digest=_digest(name, shlex.split(vw), learn, _absolute(initial), list(map(_meaning, transforms))),
         transforms=transforms,
+        policy=_policy(values, node),
         without_effect=tuple(key for key in WITHOUT_EFFECT if key in values),
+        idle=() if learn else tuple(key for key in FOR_LEARNING if key in values),
         lines={key: value.line for key, value in node.entries},
     )
 
@@ -194,8 +218,22 @@ def drop_schema(kinds: Mapping[str, TransformType]) -> Record[ModelDrop]:
         "learn": flag,
         "initial": _model_file,
         "transforms": Items(_transform(kinds), example="[{kind: mdl, input: n, output: m, artifact: ctr.mdl.json}]"),
-        "snapshot": Record({"every": Duration(1.0, 365 * _DAY_S), "keep": Integer(1, 1_000_000)}, _plain),
-        "journal": Record({"sync": Choice(("always", "everysec", "os")), "keep": Duration(1.0, 3650 * _DAY_S)}, _plain),
+        "snapshot": Record(
+            {
+                "every": Duration(1.0, 365 * _DAY_S),
+                "keep": Integer(1, _MOST_KEPT),
+                "hourly": Integer(0, _MOST_KEPT),
+                "daily": Integer(0, _MOST_KEPT),
+            },
+            _renamed(every="snapshot_every_s", keep="snapshots"),
+        ),
+        "journal": Switch(
+            Record(
+                {"sync": Choice(get_args(Sync)), "keep": Duration(1.0, 3650 * _DAY_S)},
+                _renamed(keep="journal_keep_s"),
+            )
+        ),
+        "on_change": Choice(get_args(OnChange)),
         "guard": Record({"action": Choice(("alert", "freeze", "rollback"))}, _plain),
     }
     return Record(fields, _drop)
