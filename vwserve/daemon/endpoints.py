@@ -75,10 +75,19 @@ _OCTAL = re.compile(r"[0-7]{1,4}")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint as Twisted takes it, with its paths resolved; `identity` is equal for two spellings of the same."""
+    """An endpoint as Twisted takes it, with its paths resolved.
+
+    `arguments` are its names and values in order; None for a kind that only its plugin knows.
+    """
 
     description: str
-    identity: tuple[object, ...]
+    kind: str
+    arguments: tuple[tuple[str, str], ...] | None = None
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Equal for two spellings of the same endpoint."""
+        return (self.description,) if self.arguments is None else (self.kind, *self.arguments)
 
 
 def endpoint(node: Node) -> Endpoint:
@@ -90,7 +99,7 @@ def endpoint(node: Node) -> Endpoint:
         example = f"an endpoint is like {KINDS['tcp'].example}"
         raise node.error(f"unknown kind of endpoint {shown(kind)}; {known_names(kind, known)} ({example})")
     if kind not in KINDS:
-        return Endpoint(description, (description,))
+        return Endpoint(description, kind)
     takes = KINDS[kind]
     given: dict[str, str] = {}
     described = [kind]
@@ -103,7 +112,7 @@ def endpoint(node: Node) -> Endpoint:
     for name in takes.required:
         if not given.get(name):
             raise node.error(f"{kind}: has no {name}; write it like {takes.example}")
-    found = Endpoint(":".join(described), (kind, *sorted(given.items())))
+    found = Endpoint(":".join(described), kind, tuple(sorted(given.items())))
     _CHECKS.get(kind, _no_check)(node, found.description, given)
     return found
 
