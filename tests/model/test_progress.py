@@ -2,9 +2,12 @@
 
 import math
 import random
+from collections.abc import Iterable
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vwserve.model.progress import Pairs, Progress
 
@@ -100,14 +103,46 @@ def shuffled(count: int) -> tuple[list[float], list[float]]:
     return [chance.random() for _ in range(count)], [chance.choice((-1.0, 1.0)) for _ in range(count)]
 
 
+SCORES = st.one_of(st.floats(0.0, 1.0, width=32), st.floats(-40.0, 40.0, width=32), st.just(1e12))
+PORTIONS = st.lists(st.lists(st.tuples(SCORES, st.sampled_from([-1.0, 0.0, 1.0])), max_size=20), max_size=5)
+STRAY = st.sampled_from([(0.5, 3.0), (math.nan, 1.0), (math.inf, 0.0)])
+
+
+def portioned(scale: str, portions: Iterable[list[tuple[float, float]]]) -> Progress:
+    """The progress of pairs that came in these portions."""
+    progress = Progress(scale)
+    for portion in portions:
+        progress.add([score for score, _ in portion], [label for _, label in portion])
+    return progress
+
+
 @pytest.mark.parametrize("scale", ["probability", "log-odds", "linear"])
 def test_the_portions_in_which_pairs_come_change_nothing(scale: str) -> None:
     scores, labels = shuffled(500)
-    whole, portions = Progress(scale), Progress(scale)
-    whole.add(scores, labels)
-    for start in range(0, 500, 7):
-        portions.add(scores[start : start + 7], labels[start : start + 7])
-    assert portions.pairs == whole.pairs
+    pairs = list(zip(scores, labels))
+    whole = portioned(scale, [pairs])
+    for size in (1, 7, 250):
+        assert portioned(scale, [pairs[start : start + size] for start in range(0, 500, size)]).pairs == whole.pairs
+
+
+@pytest.mark.parametrize("scale", ["probability", "log-odds", "linear"])
+@given(PORTIONS)
+def test_any_portions_of_any_pairs_come_to_the_same(scale: str, portions: list[list[tuple[float, float]]]) -> None:
+    parts, whole = portioned(scale, portions), portioned(scale, [[pair for portion in portions for pair in portion]])
+    assert parts.pairs == whole.pairs
+    assert (parts.auc, parts.calibration) == (whole.auc, whole.calibration)
+
+
+@given(PORTIONS, STRAY, PORTIONS)
+def test_a_model_that_is_not_binary_has_no_pairs_wherever_that_shows(
+    before: list[list[tuple[float, float]]], stray: tuple[float, float], after: list[list[tuple[float, float]]]
+) -> None:
+    parts = portioned("linear", [*before, [stray], *after])
+    whole = portioned("linear", [[pair for portion in [*before, [stray], *after] for pair in portion]])
+    assert parts.pairs == whole.pairs == Pairs(binary=False)
+    joined = portioned("linear", before)
+    joined.include(portioned("linear", [[stray], *after]))
+    assert joined.pairs == Pairs(binary=False)
 
 
 @pytest.mark.parametrize("scale", ["probability", "log-odds", "linear"])

@@ -1,9 +1,9 @@
 """Which lines a model takes: the grammar of its labels, the size of its examples, and what its numbers leave room for.
 
 What a model takes depends on what it has met. --oaa and --csoaa count classes from zero or from one, as the first label
-at either end settles it, and the largest label that was learned is the scale of later errors (see `headroom`). So a
-judge has a standing, which `take` moves on; a `trial` is a judge of its own with the standing of now, to judge a
-sequence of lines before any of it is learned.
+at either end settles it, and the largest label in a line out of the ordinary is the scale of later errors (see
+`headroom`). So a judge has a standing, which `take` moves on; a `trial` is a judge of its own with the standing of now,
+to judge a sequence of lines before any of it is learned.
 """
 
 from __future__ import annotations
@@ -136,7 +136,10 @@ class Judge:
         if error := self.fault(line):
             return error
         before = self._classes, self._headroom
-        self._meet([line])
+        # An ordinary label moves nothing: nobody looks at those in a chunk of ordinary lines, and where chunks end may
+        # not tell which lines are taken next. A journal has to be taken again in other chunks than it was written in.
+        if self._grammar.shape(line + b"\n") is None:
+            self._meet([line])
         if self._classes.unsettled and self._settle(line, learn) and (error := self.fault(line)):
             self._stand(*before)  # it names both ends
         return error

@@ -104,7 +104,7 @@ class Serving:
         if error is not None:
             return self._recover(chunk, scalars, learn, error, parsed=True)
         if labelled:
-            self._count_labelled(1, weight, learn)
+            self._tally.count([weight], learned=self._learns(learn))
             self._tally.pair(scalars, labels)
         text = format_scalar(scalars[0])
         return b"%s %s\n" % (text, tags[0]) if tags and tags[0] else text + b"\n"
@@ -117,27 +117,30 @@ class Serving:
         weights = workspace.weights(list(compress(examples, observed))) if any(observed) else []
         tags = workspace.tags(examples) or _tags(lines_of(chunk)) if shape is _MIXED else []
         scalars, error = self._through(examples, learn)
+        served = len(scalars)  # fewer than there are, where VW raised
+        if shape is _LABELLED:
+            self._tally.count_plain(served, learned=self._learns(learn))
+            self._tally.pair(scalars, labels[:served])
+        elif weights:
+            observed = observed[:served]
+            self._tally.count(weights[: sum(observed)], learned=self._learns(learn))
+            self._tally.pair(compress(scalars, observed), compress(labels, observed))
         if error is not None:
             return self._recover(chunk, scalars, learn, error, parsed=True)
-        if shape is _LABELLED:
-            self._count_labelled(len(scalars), float(len(scalars)), learn)
-            self._tally.pair(scalars, labels)
-        elif weights:
-            self._count_labelled(len(weights), sum(weights), learn)
-            self._tally.pair(compress(scalars, observed), compress(labels, observed))
         return _tagged(format_scalars(scalars), tags)
 
     def _printed(self, sink: PredictionSink, chunk: bytes, examples: Examples, shape: Shape, learn: bool) -> bytes:
         """Answer examples whose predictions VW prints."""
         weights = self._engine.workspace.weights(examples) if shape is _MIXED else []
         scalars, error = self._through(examples, learn)
+        served = len(scalars)
+        if shape is _LABELLED:
+            self._tally.count_plain(served, learned=self._learns(learn))
+        elif shape is _MIXED:
+            observed = self._judge.observed(chunk)[:served]
+            self._tally.count(list(compress(weights, observed)), learned=self._learns(learn))
         if error is not None:
             return self._recover(chunk, scalars, learn, error, parsed=True)
-        if shape is _LABELLED:
-            self._count_labelled(len(scalars), float(len(scalars)), learn)
-        elif shape is _MIXED:
-            observed = self._judge.observed(chunk)
-            self._count_labelled(sum(observed), sum(compress(weights, observed)), learn)
         return sink.take()
 
     def _through(self, examples: Examples, learn: bool) -> tuple[list[float], RuntimeError | None]:
@@ -166,8 +169,6 @@ class Serving:
         served = lines[: len(scalars)]
         sink = self._engine.sink
         texts = [sink.take() if sink else _tagged(format_scalars(scalars), _tags(served))]
-        observed = sum(self._judge.observed(block_of(served)))
-        self._count_labelled(observed, float(observed), learn)
         texts.append(self._renewed(error))
         if rest := lines[len(served) + 1 :]:
             texts.append(self._block(block_of(rest), _MIXED, learn))
@@ -202,7 +203,7 @@ class Serving:
             for _ in workspace.answer_groups(examples, [len(group) for group in groups], learn):
                 self._tally.examples += 1
                 if any(self._judge.observed(block_of(groups[len(out)]))):
-                    self._count_labelled(1, 1.0, learn)
+                    self._tally.count_plain(1, learned=self._learns(learn))
                 out.append(sink.take())
         except RuntimeError as error:
             out.append(self._renewed(error))
@@ -210,13 +211,10 @@ class Serving:
                 out += self._groups(rest, learn)
         return out
 
-    # -- counting and refusing ---------------------------------------------------------------------------------------
+    # -- learning and refusing ---------------------------------------------------------------------------------------
 
-    def _count_labelled(self, examples: int, weight: float, learn: bool) -> None:
-        self._tally.labelled += examples
-        self._tally.weight += weight
-        if learn and self._engine.learns:
-            self._tally.learned += examples
+    def _learns(self, learn: bool) -> bool:
+        return learn and self._engine.learns
 
     def _renewed(self, error: RuntimeError) -> bytes:
         """Go on with another workspace, and refuse the example that VW raised on."""

@@ -58,7 +58,9 @@ class Progress:
 
     def include(self, other: Progress) -> None:
         """Take all that another has taken whose scores are of the same scale."""
-        self._binary = self._binary and other._binary
+        if not (self._binary and other._binary):
+            self._forget()
+            return
         self._negative_seen = self._negative_seen or other._negative_seen
         self._score_sum += other._score_sum
         self._counts += other._counts
@@ -104,12 +106,17 @@ class Progress:
         below = np.cumsum(negative) - negative
         return float((positive * (below + negative / 2.0)).sum() / pairs)
 
+    def _forget(self) -> None:
+        """Be of no binary model; what came before in the same portion, or in earlier ones, counts no more."""
+        self._binary, self._negative_seen, self._score_sum = False, False, 0
+        self._counts = np.zeros((2, _BINS), np.int64)
+
     def _count(self, scores: _Floats, labels: _Floats) -> None:
         positive = labels == 1.0
         negative = labels == -1.0
         self._negative_seen = self._negative_seen or bool(negative.any())
-        self._binary = bool((positive | negative | (labels == 0.0)).all()) and bool(np.isfinite(scores).all())
-        if not self._binary:
+        if not (bool((positive | negative | (labels == 0.0)).all()) and bool(np.isfinite(scores).all())):
+            self._forget()
             return
         odds = scores
         if self._scale == "probability":
