@@ -121,6 +121,63 @@ def test_the_others_leave_it_to_the_owner_and_to_the_system(tmp_path: Path, sync
     assert executor.jobs == []
 
 
+def test_what_is_appended_during_a_sync_is_for_the_next_one(tmp_path: Path) -> None:
+    executor, ended = Held(), list[int]()
+    held = journal(tmp_path, sync="always", executor=executor)
+    held.append(examples(1, 2), 2)
+    held.begin_sync(lambda: ended.append(1))
+    held.append(example(3), 1)
+    held.begin_sync(lambda: ended.append(2))  # of the one that is under way
+    assert (len(executor.jobs), ended) == (1, [])
+    executor.run()
+    assert (ended, held.synced) == ([1, 2], 0)
+    held.settle()
+    assert (held.synced, held.unsynced) == (2, 1)
+    held.begin_sync(lambda: ended.append(3))
+    executor.run()
+    held.settle()
+    assert (ended, held.synced, held.dirty) == ([1, 2, 3], 3, False)
+
+
+def test_a_sync_in_the_background_waits_for_the_one_that_closes_a_segment(tmp_path: Path) -> None:
+    executor, ended = Held(), list[int]()
+    held = journal(tmp_path, sync="always", segment_bytes=50, executor=executor)
+    for number in range(1, 6):
+        held.append(example(number), 1)
+    held.tick()
+    held.append(example(6), 1)
+    held.begin_sync(lambda: ended.append(5))
+    executor.run()
+    held.settle()
+    assert (ended, held.synced) == ([5], 5)
+    assert not [name for name in names(tmp_path) if ".next" in name]
+
+
+def test_a_sync_in_the_background_closes_segments_as_well(tmp_path: Path) -> None:
+    executor = Held()
+    held = journal(tmp_path, sync="always", segment_bytes=50, executor=executor)
+    for number in range(1, 8):
+        held.append(example(number), 1)
+    held.begin_sync(lambda: None)
+    executor.run()
+    held.settle()
+    assert held.synced == 7
+    assert not [name for name in names(tmp_path) if ".next" in name]
+    assert b"".join(held.read()) == examples(1, 7)
+
+
+def test_closing_waits_for_the_sync_that_is_under_way(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        held = journal(tmp_path, sync="always", executor=executor, disk=Disk())
+        held.append(example(1), 1)
+        held.begin_sync(lambda: None)
+        held.append(example(2), 1)
+        held.close()
+        assert (held.synced, held.failed) == (2, None)
+    with pytest.raises(JournalError, match="is closed"):
+        held.begin_sync(lambda: None)
+
+
 # -- rotation and compression ----------------------------------------------------------------------------------------
 
 

@@ -54,6 +54,8 @@ class Run:
             self.executor.run()
             self.journal.sync_now()
             assert not self.journal.dirty
+        elif step == "begin":
+            self.journal.begin_sync(lambda: None)
         elif step == "tick":
             self.clock.now += 1
             self.journal.tick()
@@ -138,7 +140,8 @@ def assert_is_prefix(folder: Path, multiline: bool, promised: int, asked: int) -
 
 
 steps = st.lists(
-    st.sampled_from(["append 1", "append 2", "append 3", "append 5", "tick", "background", "sync"]), max_size=14
+    st.sampled_from(["append 1", "append 2", "append 3", "append 5", "tick", "background", "sync", "begin"]),
+    max_size=14,
 )
 
 

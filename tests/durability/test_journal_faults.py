@@ -91,7 +91,9 @@ def test_a_failed_write_leaves_nothing_and_the_journal_resumes_once_probed(
 
 
 calls = st.sampled_from(["create", "write", "truncate", "sync", "rename"])
-acts = st.lists(st.one_of(st.integers(1, 4), st.sets(calls), st.sampled_from(["tick", "probe", "sync"])), max_size=25)
+acts = st.lists(
+    st.one_of(st.integers(1, 4), st.sets(calls), st.sampled_from(["tick", "probe", "sync", "begin"])), max_size=25
+)
 
 
 @given(acts=acts, torn_bytes=st.integers(0, 9))
@@ -115,6 +117,10 @@ def test_whatever_fails_whenever_the_journal_holds_what_it_said_that_it_took(
             try:
                 if isinstance(act, int):
                     held.append(examples(before + 1, before + act), act)
+                elif act == "begin":
+                    held.begin_sync(lambda: None)
+                    held.settle()
+                    assert not held.dirty or held.failed is not None
                 else:
                     held.sync_now()
                     assert not held.dirty
@@ -180,6 +186,68 @@ def test_after_a_failed_sync_what_it_may_have_lost_is_written_again(tmp_path: Pa
     assert b"".join(held.read()) == examples(1, 4)
 
 
+@pytest.mark.parametrize("call", ["write", "create"])
+def test_a_full_disk_takes_nothing_from_what_was_appended_before(tmp_path: Path, call: str) -> None:
+    disk, executor = FailingDisk(), Held()
+    held = journal(tmp_path, sync="always", disk=disk, executor=executor, segment_bytes=30)
+    held.append(examples(1, 2), 2)
+    disk.broken = {call: errno.ENOSPC}
+    with pytest.raises(JournalError):
+        held.append(example(3), 1)
+    held.begin_sync(lambda: None)
+    assert not held.probe()  # nothing is repaired as long as it is synced
+    assert len(executor.jobs) == 1
+    executor.run()
+    held.settle()
+    assert (held.synced, held.dirty) == (2, False)
+    assert held.failed is not None
+
+
+def test_what_a_failed_sync_may_have_lost_is_never_said_to_be_synced_unless_repaired(tmp_path: Path) -> None:
+    disk, executor, ended = FailingDisk(), Held(), list[str]()
+    held = journal(tmp_path, sync="always", disk=disk, executor=executor)
+    held.append(example(1), 1)
+    held.begin_sync(lambda: ended.append("failed"))
+    disk.broken = {"sync": errno.EIO}
+    executor.run()
+    disk.broken = {}
+    held.settle()
+    assert ended == ["failed"]
+    assert "cannot sync" in str(held.failed)
+    with pytest.raises(JournalError, match=r"cannot sync .*: Input/output error"):
+        held.begin_sync(lambda: ended.append("never"))
+    assert not held.probe()
+    with pytest.raises(JournalError, match="Input/output error"):
+        held.begin_sync(lambda: ended.append("never"))  # while it is repaired
+    executor.run()
+    assert held.probe()
+    held.begin_sync(lambda: ended.append("synced"))
+    executor.run()
+    held.settle()
+    assert (ended, held.synced) == (["failed", "synced"], 1)
+
+
+def test_a_repair_whose_own_sync_fails_writes_again_what_that_may_have_lost(tmp_path: Path) -> None:
+    written: list[bytes] = []
+
+    class Disk(FailingDisk):
+        def rewrite(self, fd: int, data: bytes, offset: int) -> None:
+            written.append(data)
+            super().rewrite(fd, data, offset)
+
+    disk = Disk()
+    held = journal(tmp_path, disk=disk)
+    held.append(examples(1, 2), 2)
+    disk.broken = {"write": errno.ENOSPC}
+    with pytest.raises(JournalError):
+        held.append(example(3), 1)
+    disk.broken = {"sync": errno.EIO}
+    assert not held.probe()
+    disk.broken = {}
+    assert held.probe()
+    assert written == [examples(1, 2)]
+
+
 def test_a_probe_runs_in_the_background_and_never_twice_at_once(tmp_path: Path) -> None:
     disk, executor = FailingDisk(), Held()
     held = journal(tmp_path, disk=disk, executor=executor)
@@ -230,6 +298,21 @@ def test_a_folder_that_vanishes_is_noticed_and_the_journal_resumes_where_it_is_b
         assert b"".join(held.read(3)) == example(4)
         assert "examples 1 to 3, which come before it, are missing" in held.opening.remarks[0]
     held.close()
+
+
+def test_a_folder_that_vanishes_is_noticed_while_it_is_synced(tmp_path: Path) -> None:
+    folder, executor = tmp_path / "journal", Held()
+    held = journal(folder, sync="always", executor=executor, segment_bytes=40)
+    held.append(examples(1, 2), 2)
+    held.begin_sync(lambda: None)
+    held.append(examples(3, 4), 2)  # the next segment, which has not its lasting name yet
+    held.tick()
+    assert held.failed is None
+    vanish(folder)
+    held.tick()
+    assert "has vanished" in str(held.failed)
+    with pytest.raises(JournalError, match="has vanished"):
+        held.begin_sync(lambda: None)
 
 
 def test_a_folder_that_comes_back_with_more_than_was_learned_is_refused(tmp_path: Path) -> None:

@@ -47,11 +47,7 @@ class AppendFile:
         size = self.size
         if size == self.synced:
             return
-        try:
-            self._disk.sync(self.fd)
-        except OSError:
-            self._doubtful = True
-            raise
+        self._sync()
         self.synced = max(self.synced, size)
 
     def repair(self) -> None:
@@ -67,9 +63,16 @@ class AppendFile:
                 raise OSError(f"{self.size - self.synced - len(doubtful)} bytes that were written are not there")
             self._disk.rewrite(self.fd, doubtful, self.synced)
         self.cut_back()
-        self._disk.sync(self.fd)
+        self._sync()
         self.synced = self.size
         self._doubtful = False
+
+    def _sync(self) -> None:
+        try:
+            self._disk.sync(self.fd)
+        except OSError:
+            self._doubtful = True
+            raise
 
     def close(self) -> None:
         """Close the file."""

@@ -61,9 +61,9 @@ class Journal:
     """The journal in `folder`, which is made if it is missing and belongs to this process until `close`.
 
     `after` is the sequence number that the model has come to by other means, such as a snapshot: what is appended gets
-    numbers after it, also where the journal ends before. `sync` says when the owner has what it appended on the disk:
-    with `always` it calls `sync_now` before it answers, with `everysec` `tick` sees to it, with `os` the system does.
-    `clock` is the Unix time in seconds. `last` is the last sequence number, `synced` the one up to which all is synced.
+    numbers after it, also where the journal ends before. `sync` says who puts it on the disk: with `always` its owner by
+    `begin_sync`, who answers once `synced` has come so far; with `everysec` `tick`; with `os` the system. `clock` is
+    the Unix time in seconds. `last` is the last sequence number, `synced` the one up to which all is synced.
     Raises JournalError where the journal cannot be opened; `opening` tells what was found.
     """
 
@@ -95,6 +95,7 @@ class Journal:
         self._closing: list[GrowingSegment] = []
         self._syncing: tuple[Future[None], int, int] | None = None  # with its `last`, and how many segments it closes
         self._repairing: Future[None] | None = None
+        self._in_doubt = False  # whether what was appended may never come to the disk
         self._chores: deque[_Chore] = deque()
         self._chore: tuple[Future[None], _Chore] | None = None
         self._chores_from_s = 0.0
@@ -124,6 +125,11 @@ class Journal:
         """Whether a power cut could take any example."""
         return self.last > self.synced
 
+    @property
+    def descriptors(self) -> list[int]:
+        """The files whose syncing brings all that was appended to the disk."""
+        return [segment.data.fd for segment in (*self._closing, self._active)]
+
     def read(self, after: int = 0, until: int | None = None, lines: int = CHUNK_LINES) -> Iterator[bytes]:
         """Blocks of the examples after a sequence number, up to `until` or those there are now; see `read_journal`."""
         return read_journal(self.folder, multiline=self._multiline, after=after, until=until, lines=lines)
@@ -141,7 +147,7 @@ class Journal:
         Raises JournalError where they cannot be kept: then none of them is, and the model must not learn them.
         """
         if self._syncing is not None:
-            self._harvest_sync()
+            self.settle()
         if self.failed is not None:
             raise JournalError(str(self.failed))
         if not text.endswith(self._end) or examples_in(text, self._multiline) != examples:
@@ -155,7 +161,7 @@ class Journal:
                 self._note(now)
             active.data.append(text)
         except OSError as error:
-            raise self._fail("append to", error) from error
+            raise self._fail("append to", error, in_doubt=False) from error
         self.last += examples
         self._appended_s = now
         return self.last
@@ -180,7 +186,7 @@ class Journal:
         """Wait until all that was appended is on the disk; raises JournalError where it may not be."""
         if self._syncing is not None:
             wait([self._syncing[0]])
-            self._harvest_sync()
+            self.settle()
         if self.failed is not None:
             raise JournalError(str(self.failed))
         if not self.dirty and not self._closing:
@@ -191,29 +197,20 @@ class Journal:
             raise self._fail("sync", error) from error
         self._synced_up_to(self.last, len(self._closing))
 
-    def tick(self) -> None:
-        """About once a second: sync in the background as configured, and see to what else is due."""
-        self._harvest_sync()
-        self._harvest_repair()
-        if self.failed is None and self._syncing is None and not self._intact():
-            self._fail_with(
-                JournalError(f"{self._active.path} has vanished; bring {self.folder} back, and the model learns again")
-            )
-        if self.failed is not None:
-            return
-        try:
-            self._note(self._clock())
-        except OSError as error:
-            self._fail("append to", error)
-            return
-        if self._syncing is None and (self._closing or (self._sync == "everysec" and self.dirty)):
-            closing = tuple(self._closing)
-            future = self._executor.submit(_sync_files, closing, self._active)
-            self._syncing = future, self.last, len(closing)
-            self._harvest_sync()
-        self._see_to_chores()
+    def begin_sync(self, done: Callable[[], object]) -> None:
+        """Sync in the background; `done` is called, by any thread, when that is over, and `settle` tells how it went.
 
-    def _harvest_sync(self) -> None:
+        Where a sync is under way, its end is what is told of: it may not cover what was appended last. An `append` that
+        failed is no hindrance. Raises JournalError where what was appended may never come to the disk.
+        """
+        self.settle()
+        if self._in_doubt or self._repairing is not None or self._lock is None:
+            raise JournalError(str(self.failed or f"the journal in {self.folder} is closed"))
+        future = self._start_sync() if self._syncing is None else self._syncing[0]
+        future.add_done_callback(lambda _: done())
+
+    def settle(self) -> None:
+        """Take notice of a sync in the background that is over: `synced` or `failed` tells how it went."""
         if self._syncing is None or not self._syncing[0].done():
             return
         (future, last, closed), self._syncing = self._syncing, None
@@ -223,6 +220,32 @@ class Journal:
             self._fail("sync", error)
             return
         self._synced_up_to(last, closed)
+
+    def _start_sync(self) -> Future[None]:
+        closing = tuple(self._closing)
+        future = self._executor.submit(_sync_files, closing, self._active)
+        self._syncing = future, self.last, len(closing)
+        return future
+
+    def tick(self) -> None:
+        """About once a second: sync in the background as configured, and see to what else is due."""
+        self.settle()
+        self._harvest_repair()
+        if self.failed is None and not self._intact():
+            self._fail_with(
+                JournalError(f"{self._active.path} has vanished; bring {self.folder} back, and the model learns again")
+            )
+        if self.failed is not None:
+            return
+        try:
+            self._note(self._clock())
+        except OSError as error:
+            self._fail("append to", error, in_doubt=False)
+            return
+        if self._syncing is None and (self._closing or (self._sync == "everysec" and self.dirty)):
+            self._start_sync()
+            self.settle()
+        self._see_to_chores()
 
     def _synced_up_to(self, last: int, closed: int) -> None:
         self.synced = max(self.synced, last)
@@ -234,11 +257,12 @@ class Journal:
 
     # -- failing and recovering ----------------------------------------------------------------------------------------
 
-    def _fail(self, doing: str, error: OSError) -> JournalError:
-        return self._fail_with(disk_error(doing, self._active.path, error, _REMEDY))
+    def _fail(self, doing: str, error: OSError, in_doubt: bool = True) -> JournalError:
+        return self._fail_with(disk_error(doing, self._active.path, error, _REMEDY), in_doubt)
 
-    def _fail_with(self, failure: JournalError) -> JournalError:
+    def _fail_with(self, failure: JournalError, in_doubt: bool = True) -> JournalError:
         self.failed = failure
+        self._in_doubt = self._in_doubt or in_doubt
         return failure
 
     def probe(self) -> bool:
@@ -247,7 +271,7 @@ class Journal:
         Until it does, call it again from time to time; `tick` takes notice of the result, too. The folder is not made
         anew: where it vanished, it has to come back.
         """
-        self._harvest_sync()
+        self.settle()
         self._harvest_repair()
         if self.failed is not None and self._repairing is None and self._syncing is None:
             self._repairing = self._executor.submit(self._repair)
@@ -266,6 +290,7 @@ class Journal:
             self._fail_with(error)
         else:
             self.failed = None
+            self._in_doubt = False
 
     def _repair(self) -> None:
         """In the background, while nothing is appended."""
@@ -290,10 +315,12 @@ class Journal:
         """Whether the file that is appended to is still the one in the folder."""
         if self._lock is None:
             return False
-        try:
-            return os.path.samestat(self._active.path.stat(), os.fstat(self._active.data.fd))
-        except OSError:  # whatever the reason, it cannot be found there
-            return False
+        for ending in (NEXT, PLAIN):  # in this order, because a sync may give it its lasting name between
+            path = path_of(self.folder, self._active.first, ending)
+            with suppress(OSError):  # whatever the reason, it cannot be found there
+                if os.path.samestat(path.stat(), os.fstat(self._active.data.fd)):
+                    return True
+        return False
 
     # -- opening and closing -------------------------------------------------------------------------------------------
 
@@ -372,6 +399,10 @@ class Journal:
             self.sync_now()
         finally:
             self._release()
+
+    def configure(self, sync: Sync, keep_s: float) -> None:
+        """Sync and keep from now on otherwise."""
+        self._sync, self._keep_s = sync, keep_s
 
     # -- closed segments -----------------------------------------------------------------------------------------------
 
