@@ -11,6 +11,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from vwserve.daemon.commit import GroupCommit
 from vwserve.daemon.protocol import LineProtocol, Stream
 from vwserve.daemon.served import ServedModels
 from vwserve.daemon.settings import Listen
@@ -26,13 +27,18 @@ _LINGER_S = 1.0  # how long a client may take to close its side once it has been
 
 
 class Connections:
-    """All connections of the daemon, whichever listener accepted them."""
+    """All connections of the daemon, whichever listener accepted them; `commit` holds answers of theirs."""
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, limits: Limits, turn: Turn | None = None) -> None:
+    def __init__(
+        self, clock: IReactorTime, limits: Limits, turn: Turn | None = None, commit: GroupCommit | None = None
+    ) -> None:
         self._clock = clock
         self._turn = turn
+        self._commit = commit
+        if turn is not None:
+            turn.commit = commit
         self.limits = limits
         self._open: set[LineProtocol] = set()
         self._empty: Deferred[None] | None = None
@@ -62,7 +68,7 @@ class Connections:
 
     def add(self, session: Session) -> LineProtocol:
         """A protocol for a new connection."""
-        protocol = LineProtocol(session, self._clock, self._forget, self._turn)
+        protocol = LineProtocol(session, self._clock, self._forget, self._turn, self._commit)
         self._open.add(protocol)
         self._refusing = False
         return protocol

@@ -8,6 +8,9 @@ turn, whatever the client does.
 Who waits for whom: one turn of the reactor answers at most TURN_CHUNKS chunks of one connection. A read of many tiny
 lines takes several turns, and the other connections have theirs between.
 
+Who waits for the disk: an answer to a line that was learned and must survive a power cut is held until it does (see
+`GroupCommit`). Until then we do not answer what else comes, and once something has come, we do not read either.
+
 How a connection ends: whoever is through first closes its own direction, and the other follows. A client that shuts
 down its sending side is answered to the end, then we close. When the daemon drains, we answer what was read and shut
 down our sending side; the client reads the end of the stream and closes. Closing both directions at once while bytes of
@@ -37,6 +40,7 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from vwserve.daemon.commit import GroupCommit
 from vwserve.daemon.turn import Turn
 from vwserve.errors import RequestError
 from vwserve.wire import Session
@@ -47,6 +51,8 @@ READ_BYTES = FileDescriptor.bufferSize
 FEW_LINES = 125
 """A read of fewer lines than this costs more for its system calls than for its lines, so larger ones are made."""
 LONG_LINES_READ_BYTES = 4 * READ_BYTES
+
+_FAULT = RequestError("internal", "a fault of vwserve; its log says more")
 
 TURN_CHUNKS = 16
 """The most chunks of one connection that are answered before the others have their turn: at 250 lines, some 10 ms."""
@@ -102,12 +108,16 @@ class LineProtocol(Protocol):
         clock: IReactorTime,
         gone: Callable[[LineProtocol], None],
         turn: Turn | None = None,
+        commit: GroupCommit | None = None,
     ) -> None:
         self._session = session
         self._clock = clock
         self._gone = gone
         self._turn = turn
+        self._commit = commit
         self._paused = False
+        self._uncommitted = False  # answers are held
+        self._faulty = False  # what is held ends by telling of a fault of ours
         self._ended = False  # the client has sent everything
         self._draining = False  # whatever the client sends now is not taken
         self._closing = False
@@ -142,6 +152,8 @@ class LineProtocol(Protocol):
         """Answer what was read."""
         self._session.receive(data)
         self._answer()
+        if self._uncommitted and not self._session.idle:
+            self._stream.pauseProducing()
         if len(data) == READ_BYTES and self._socket is not None and data.count(b"\n") < FEW_LINES:
             self._socket.bufferSize = LONG_LINES_READ_BYTES
 
@@ -150,10 +162,33 @@ class LineProtocol(Protocol):
         if not self._closing:
             self._send(text)
 
+    def hold(self, text: bytes, appended: int) -> None:
+        """Send what was answered once all that was appended since is on the disk; see `GroupCommit.hold`."""
+        if not self._closing and self._commit is not None:
+            self._uncommitted = True
+            self._commit.hold(self, text, appended)
+
+    def committed(self, text: bytes) -> None:
+        """What the answers that were held rest on is on the disk: send them, and go on."""
+        self._uncommitted = False
+        if self._closing:
+            return
+        self.active_at = self._clock.seconds()
+        self._send(text)
+        if self._faulty:
+            self._close()
+        else:
+            self._go_on()
+
+    def abandon(self) -> None:
+        """The answers that were held can never be given: close now, as if we had crashed."""
+        if not self._closing:
+            self.abort()
+
     def fail(self) -> None:
         """Tell the client of a fault of ours, and close."""
         if not self._closing:
-            self._stream.write(error_line(RequestError("internal", "a fault of vwserve; its log says more")))
+            self._stream.write(error_line(_FAULT))
             self._close()
 
     def readConnectionLost(self) -> None:
@@ -219,7 +254,7 @@ class LineProtocol(Protocol):
         return cast(Stream, self.transport)
 
     def _held(self) -> bool:
-        return self._paused or self._closing or self._next_turn is not None
+        return self._paused or self._closing or self._uncommitted or self._next_turn is not None
 
     def _go_on(self) -> None:
         self._answer()
@@ -232,18 +267,26 @@ class LineProtocol(Protocol):
 
     def _answer(self) -> None:
         """Answer as much of what was received as the client reads; once that is all, finish what is to be finished."""
-        if self._paused or self._closing or self._next_turn is not None:
+        if self._held():
             return
+        commit = self._commit
+        appended = 0 if commit is None else commit.appended
         answers: list[bytes] = []
         try:
             for answer in islice(self._session.answers(), TURN_CHUNKS):
                 answers.append(answer)
         except Exception:
             self.log.failure("a fault of vwserve; closing the connection from {peer}", peer=self._stream.getPeer())
-            self._stream.write(b"".join(answers))
-            self.fail()
-            return
+            self._faulty = True
+            answers.append(error_line(_FAULT))
         text = b"".join(answers)
+        if commit is not None and commit.appended != appended:
+            self.hold(text, appended)
+            return
+        if self._faulty:
+            self._stream.write(text)
+            self._close()
+            return
         if text:
             self._send(text)
             if self._held():

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
+from vwserve.daemon.commit import GroupCommit
 from vwserve.lines import CHUNK_LINES
 from vwserve.wire import Model
 
@@ -27,17 +28,24 @@ class Client(Protocol):
     def deliver(self, text: bytes) -> None:
         """Send the answer that was made for it."""
 
+    def hold(self, text: bytes, appended: int) -> None:
+        """Send the answer once what was appended since is on the disk; see `GroupCommit.hold`."""
+
     def fail(self) -> None:
         """Tell of a fault of ours, and close."""
 
 
 class Turn:
-    """One turn of the reactor after the other; `gathering` tells whether lone requests wait for its end."""
+    """One turn of the reactor after the other; `gathering` tells whether lone requests wait for its end.
+
+    `commit` is set where answers may have to be held: the one that the clients have.
+    """
 
     log = Logger()
 
     def __init__(self) -> None:
         self.gathering = False
+        self.commit: GroupCommit | None = None
         self._waiting: dict[Model, list[tuple[Client, bytes]]] = {}
 
     def begin(self, clients: int) -> None:
@@ -57,7 +65,8 @@ class Turn:
                 self._answer(model, requests[start : start + CHUNK_LINES])
 
     def _answer(self, model: Model, requests: Sequence[tuple[Client, bytes]]) -> None:
-        text = None
+        text, commit = None, self.commit
+        appended = 0 if commit is None else commit.appended
         if len(requests) > 1:
             try:
                 text = model.answer_ordinary(b"".join([data for _, data in requests]))
@@ -72,5 +81,10 @@ class Turn:
             return
         answers = text.split(b"\n")[:-1]
         each = len(answers) // len(requests)  # some learners end theirs with an empty line
+        held = commit is not None and commit.appended != appended
         for place, (client, _) in enumerate(requests):
-            client.deliver(b"\n".join([*answers[place * each : (place + 1) * each], b""]))
+            answer = b"\n".join([*answers[place * each : (place + 1) * each], b""])
+            if held:
+                client.hold(answer, appended)
+            else:
+                client.deliver(answer)
