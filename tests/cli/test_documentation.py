@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from vwserve.cli import fit, replay
+from vwserve.cli import ctl, fit, replay
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize(("configure", "page"), [(fit.configure, "fitting.md"), (replay.configure, "replay.md")])
+@pytest.mark.parametrize(
+    ("configure", "page"),
+    [(fit.configure, "fitting.md"), (replay.configure, "replay.md"), (ctl.configure, "control.md")],
+)
 def test_every_option_is_documented(configure: object, page: str) -> None:
     parser = argparse.ArgumentParser(add_help=False)
     assert callable(configure)

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from vwserve.errors import VwserveError
 
-COMMANDS = ("serve", "check", "fit", "replay", "send", "bench")
+COMMANDS = ("serve", "check", "fit", "replay", "send", "ctl", "bench")
 
 
 def main(words: Sequence[str] | None = None) -> int:
