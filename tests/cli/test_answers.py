@@ -44,6 +44,18 @@ def test_models_are_a_row_each_with_the_figures_that_there_are() -> None:
     ]
 
 
+def test_a_model_that_is_not_ready_says_why() -> None:
+    models: list[dict[str, object]] = [
+        {"model": "ctr", "state": "ok", "journal": 5, "not_ready": "the disk is full"},
+        {"model": "cvr", "state": "ok", "journal": None, "not_ready": None},
+    ]
+    assert list(models_table(models)) == [
+        "MODEL  STATE  JOURNAL  NOT_READY",
+        "ctr    ok           5  the disk is full",
+        "cvr    ok           -  -",
+    ]
+
+
 def test_nothing_is_said_to_be_nothing() -> None:
     assert list(models_table([])) == ["no models"]
     assert list(snapshots_table([], NOW_S)) == ["no snapshots"]

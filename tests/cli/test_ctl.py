@@ -140,7 +140,7 @@ def test_snapshots_are_a_table(daemon: Daemon, capsys: Captured) -> None:
 
 def test_models_are_a_table(daemon: Daemon, capsys: Captured) -> None:
     daemon.pieces = [b'[{"model": "ctr", "examples": 5}]\n']
-    assert ctl(capsys, "--to", "unix:c.sock", "models") == (0, ["MODEL  EXAMPLES", "ctr    5"], [])
+    assert ctl(capsys, "--to", "unix:c.sock", "models") == (0, ["MODEL  EXAMPLES", "ctr           5"], [])
 
 
 def test_another_answer_is_lines_of_keys_and_values(daemon: Daemon, capsys: Captured) -> None:

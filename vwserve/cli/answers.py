@@ -9,7 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
 _ABSENT = "-"
-_MODEL_COLUMNS = ("model", "state", "learn", "examples", "learned", "errors", "loss", "snapshot", "journal")
+_MODEL_COLUMNS = (
+    "model",
+    "state",
+    "learn",
+    "examples",
+    "learned",
+    "errors",
+    "loss",
+    "snapshot",
+    "journal",
+    "not_ready",
+)
+_TEXTS = frozenset({"model", "state", "not_ready"})
 _AGES = (("s", 1, 120), ("m", 60, 120 * 60), ("h", 3600, 48 * 3600), ("d", 86_400, float("inf")))
 
 
@@ -18,13 +30,14 @@ def models_table(models: Sequence[Mapping[str, object]]) -> Iterator[str]:
     if not models:
         yield "no models"
         return
-    columns = [column for column in _MODEL_COLUMNS if any(column in model for model in models)]
+    columns = [column for column in _MODEL_COLUMNS if any(model.get(column) is not None for model in models)]
     rows = [[_cell(model.get(column)) for column in columns] for model in models]
-    yield from _aligned([[column.upper() for column in columns], *rows], left={0, 1})
+    left = {place for place, column in enumerate(columns) if column in _TEXTS}
+    yield from _aligned([[column.upper() for column in columns], *rows], left)
 
 
 def snapshots_table(snapshots: Sequence[Mapping[str, object]], now_s: float) -> Iterator[str]:
-    """A row a snapshot; the one that the model last went on from is marked."""
+    """A row a snapshot; the one that a restart would go on from is marked."""
     if not snapshots:
         yield "no snapshots"
         return
