@@ -24,6 +24,10 @@ class ModelError(VwserveError):
     """A model that cannot be built, read or written."""
 
 
+class StateError(VwserveError):
+    """What a model keeps on disk cannot be read or written, or is not this model's."""
+
+
 class RequestError(VwserveError):
     """A request that cannot be served: the wire's `!error CODE text`."""
 

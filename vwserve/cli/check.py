@@ -111,10 +111,10 @@ def _models(files: Iterable[Path], bounds: Bounds, folder: Path | None) -> Itera
 
 def _model(drop: ModelDrop, bounds: Bounds, pool: TransformPool) -> Iterator[Problem]:
     """Build the model: only VW knows all that is wrong with its arguments."""
-    from vwserve.model.registry import build, fault
+    from vwserve.model.blueprint import Blueprint, fault
 
     try:
-        servable = build(drop, bounds, pool)
+        servable = Blueprint.of(drop, pool).build(bounds)
     except VwserveError as error:
         yield fault(drop, error)
         return

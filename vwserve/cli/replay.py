@@ -117,11 +117,11 @@ def run(arguments: argparse.Namespace) -> int:
 @contextmanager
 def _built(drop: ModelDrop) -> Iterator[Servable]:
     from vwserve.learner import Bounds
-    from vwserve.model.registry import build, fault
+    from vwserve.model.blueprint import Blueprint, fault
     from vwserve.transforms.pipeline import TransformPool
 
     try:
-        servable = build(drop, Bounds(), TransformPool())
+        servable = Blueprint.of(drop, TransformPool()).build(Bounds())
     except VwserveError as error:
         raise ConfigurationError([fault(drop, error)]) from error
     try:

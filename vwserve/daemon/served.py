@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from vwserve.errors import ModelError
-from vwserve.model.registry import Registry
+from vwserve.daemon.apart import apart
+from vwserve.daemon.exporting import export, export_copy
+from vwserve.daemon.registry import Registry, Served
+from vwserve.daemon.snapshotting import Snapshotting
+from vwserve.errors import VwserveError
 from vwserve.model.together import Together
 
 
 class ServedModels:
-    """What the line protocol asks of models, answered by a registry."""
+    """What the line protocol asks of models, answered by a registry; `exports` is where copies of a model go."""
 
     log = Logger()
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        registry: Registry,
+        snapshotting: Snapshotting,
+        executor: Executor,
+        exports: Callable[[str], Path],
+    ) -> None:
+        self._reactor = reactor
         self._registry = registry
+        self._snapshotting = snapshotting
+        self._executor = executor
+        self._exports = exports
         self.get = registry.get  # asked once a read: a call less
 
     def together(self, names: Sequence[str], lines: Sequence[bytes]) -> Together:
@@ -28,11 +47,36 @@ class ServedModels:
         """The names of all models, in order."""
         return self._registry.names()
 
-    def save(self, name: str, export: str) -> None:
-        """Leave a copy of a model among its exports."""
+    def statistics(self, name: str) -> Mapping[str, object] | None:
+        """What `!stats` tells of a model; None where there is none of this name."""
+        return self._registry.statistics(name)
+
+    def save(self, name: str, copy: str) -> None:
+        """Take a snapshot of a model, and leave a copy of it among its exports unless `copy` is empty."""
+        served = self._registry.served(name)
+        if served is None:
+            self.log.error("{model}: not saved: no model is called so", model=name)
+            return
+        Deferred.fromCoroutine(self._save(served, copy)).addErrback(
+            lambda failure: self.log.failure("a fault of vwserve while it saved a model", failure)
+        )
+
+    async def _save(self, served: Served, copy: str) -> None:
+        name, durable = served.servable.name, served.durable
+        folder = self._exports(name)
         try:
-            path = self._registry.export(name, export)
-        except ModelError as error:
-            self.log.error("{model}: not saved: {error}", model=name or "the only model", error=error)
+            if durable is not None:
+                snapshot = await self._snapshotting.take(durable)
+                self.log.info("{model}: took snapshot {number}", model=name, number=snapshot.number)
+                if not copy:
+                    return
+                copying = partial(export_copy, folder, copy, durable.model_file(snapshot))
+                path = await apart(self._reactor, self._executor, copying)
+            elif copy:
+                path = export(folder, copy, served.servable.save)
+            else:
+                return  # what does not learn is as it was
+        except VwserveError as error:
+            self.log.error("{model}: not saved: {error}", model=name, error=error)
         else:
-            self.log.info("{model}: saved to {path}", model=name or "the only model", path=path)
+            self.log.info("{model}: saved to {path}", model=name, path=path)

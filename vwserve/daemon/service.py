@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from vwserve.daemon.commit import GroupCommit
+from vwserve.daemon.control import Control
 from vwserve.daemon.endpoints import for_opening, socket_folder
 from vwserve.daemon.listener import Connections, Listener
+from vwserve.daemon.operations import ControlOperations
+from vwserve.daemon.registry import Registry
 from vwserve.daemon.served import ServedModels
 from vwserve.daemon.settings import Listen, Settings
+from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.turn import Turn
-from vwserve.errors import ConfigurationError, Problem
+from vwserve.durability.durable import Surroundings
+from vwserve.errors import ConfigurationError, Place, Problem
 from vwserve.model.drop import read_drops
-from vwserve.model.registry import Registry
 from vwserve.transforms.plugins import PluginFinder
 
 _DRAIN_S = 10.0
+_TICK_S = 1.0
+_THREADS = 4  # that wait for the disk
 _SPARE_DESCRIPTORS = 256  # for models, logs and listeners beside the connections
 
 
@@ -30,19 +41,31 @@ class Daemon:
     """The daemon that the settings from `read` describe, on `reactor` (of no one type: it has many interfaces).
 
     `turn` is told by that reactor of its turns, if it does so. Raises ConfigurationError where the settings are wrong.
-    A model that cannot be served is the log's, not an error: the others are served.
+    A model that cannot be served is the log's, not an error: the others are served. The threads of `executor` wait for
+    the disk; without one the daemon has its own.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, read: Callable[[], Settings], turn: Turn | None = None) -> None:
+    def __init__(
+        self, reactor: Any, read: Callable[[], Settings], turn: Turn | None = None, executor: Executor | None = None
+    ) -> None:
         self._reactor = reactor
         self._read = read
         self._settings = read()
-        self._registry = Registry(self._settings.limits.bounds, self._settings.state)
+        self._state = self._settings.state
+        self._executor = executor or ThreadPoolExecutor(_THREADS, "vwserve-disk")
+        self._commit = GroupCommit(reactor)
+        self._snapshotting = Snapshotting(reactor)
+        self._registry = Registry(self._settings.limits.bounds, self._state, self._around, self._snapshotting.leave)
         self._plugins = PluginFinder()
-        self._models = ServedModels(self._registry)
-        self._connections = Connections(reactor, self._settings.limits, turn)
+        self._models = ServedModels(reactor, self._registry, self._snapshotting, self._executor, self._exports)
+        self._connections = Connections(reactor, self._settings.limits, turn, self._commit)
+        self._operations = ControlOperations(reactor, self._registry, self._snapshotting, self._executor, self.reload)
+        self._control = Control(self._operations, reactor, reactor.seconds)
+        self._control_port: tuple[str, IListeningPort] | None = None
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = reactor
         self._listeners: dict[str, Listener] = {}
         self._ports: dict[str, IListeningPort] = {}
 
@@ -51,8 +74,8 @@ class Daemon:
         """The endpoints that are open, as the configuration writes them."""
         return list(self._ports)
 
-    def load(self) -> None:
-        """Serve the models of the drops; what is wrong with one goes to the log."""
+    def load(self) -> list[str]:
+        """Serve the models of the drops; what is wrong with one goes to the log, and is returned, too."""
         plugins = self._plugins.find(self._settings.plugins)
         drops, problems = read_drops(self._settings.models, plugins.kinds)
         problems = [*plugins.problems, *problems, *self._registry.apply(drops, problems)]
@@ -72,20 +95,23 @@ class Daemon:
             if self._models.get(listen.model or "") is None:
                 self.log.warn("{problem}", problem=_without_model(listen))
         self.log.info("serving {models}", models=" ".join(self._registry.names()) or "no model")
+        return list(map(str, problems))
 
     async def listen(self) -> None:
         """Open the listeners; raises ConfigurationError where one cannot be opened, and then leaves none open."""
         _allow_descriptors(self._settings.limits.connections + _SPARE_DESCRIPTORS)
         self._connections.start()
+        self._ticking.start(_TICK_S, now=False)
         problems = [problem for listen in self._settings.listen if (problem := await self._open(listen))]
+        problems += await self._open_control()
         if problems:
             await self.stop()
             raise ConfigurationError(problems)
 
-    async def reload(self) -> None:
+    async def reload(self) -> list[str]:
         """Read the configuration again: changed models are replaced, listeners opened, changed and closed.
 
-        Where the settings are wrong, everything stays as it is.
+        Where the settings are wrong, everything stays as it is. Returns what is wrong, which the log has, too.
         """
         try:
             self._settings = self._read()
@@ -93,10 +119,12 @@ class Daemon:
             for problem in error.problems:
                 self.log.error("{problem}", problem=problem)
             self.log.error("the configuration is wrong; nothing was reloaded")
-            return
+            return list(map(str, error.problems))
         self._connections.limit(self._settings.limits)
-        self._registry.configure(self._settings.limits.bounds, self._settings.state)
-        self.load()
+        self._registry.limit(self._settings.limits.bounds)
+        if self._settings.state != self._state:
+            self.log.warn("state: {folder} is used from the next start on", folder=self._settings.state)
+        problems = self.load()
         for endpoint in self._ports.keys() - {listen.endpoint for listen in self._settings.listen}:
             self.log.info("closing {endpoint}", endpoint=endpoint)
             self._listeners.pop(endpoint)
@@ -106,30 +134,80 @@ class Daemon:
                 self._listeners[listen.endpoint].configure(listen)
             elif failure := await self._open(listen):
                 self.log.error("{problem}", problem=failure)
+                problems.append(str(failure))
+        for failure in await self._open_control():
+            self.log.error("{problem}", problem=failure)
+            problems.append(str(failure))
+        return problems
 
     async def stop(self) -> None:
         """Accept no more, answer what was accepted, free the models."""
         self.log.info("draining {connections} connections", connections=len(self._connections))
         ports = [self._ports.popitem()[1] for _ in list(self._ports)]
         closing: list[Deferred[object]] = [maybeDeferred(port.stopListening) for port in ports]
+        if self._control_port is not None:
+            closing.append(maybeDeferred(self._control_port[1].stopListening))
         await DeferredList(closing, consumeErrors=True)
-        await self._connections.drain(_DRAIN_S)
+        await DeferredList([self._connections.drain(_DRAIN_S), self._control.drain(_DRAIN_S)])
+        if self._ticking.running:
+            self._ticking.stop()
         self._registry.close()
+        self._executor.shutdown()
         self.log.info("stopped")
+
+    def _tick(self) -> None:
+        try:
+            self._registry.tick()
+            self._snapshotting.take_due(self._registry.durables(), self._reactor.seconds())
+        except Exception:
+            self.log.failure("a fault of vwserve while it saw to its models")
+
+    def _around(self, name: str) -> Surroundings:
+        """What a model works with; what it reports goes to the log under its name."""
+        report = partial(self.log.warn, "{model}: {text}", model=name)
+        return Surroundings(self._reactor.seconds, self._executor, lambda text: report(text=text), owe=self._commit.owe)
+
+    def _exports(self, name: str) -> Path:
+        return self._state / name / "exports"
+
+    async def _open_control(self) -> list[Problem]:
+        """Have the control endpoint open that is configured, and no other."""
+        wanted = self._settings.control
+        if self._control_port is not None:
+            endpoint, port = self._control_port
+            if endpoint == wanted:
+                return []
+            self._control_port = None
+            self.log.info("closing {endpoint}", endpoint=endpoint)
+            await maybeDeferred(port.stopListening)
+        if wanted is None:
+            return []
+        opened = await self._opened(wanted, self._control)
+        if isinstance(opened, str):
+            return [Problem(Place(self._settings.file), "control", opened)]
+        self._control_port = wanted, opened
+        return []
 
     async def _open(self, listen: Listen) -> Problem | None:
         listener = Listener(listen, self._models, self._connections)
-        try:
-            if (folder := socket_folder(listen.endpoint)) is not None:
-                folder.mkdir(parents=True, exist_ok=True)
-            port = await serverFromString(self._reactor, for_opening(listen.endpoint)).listen(listener)
-        except Exception as error:  # whatever a kind of endpoint raises: the user sees which listener and why
-            self.log.debug("{failure}", failure=Failure())
-            return Problem(listen.place, "listen", f"cannot open {listen.endpoint}: {error}")
+        opened = await self._opened(listen.endpoint, listener)
+        if isinstance(opened, str):
+            return Problem(listen.place, "listen", opened)
         self._listeners[listen.endpoint] = listener
-        self._ports[listen.endpoint] = port
-        self.log.info("listening on {endpoint}", endpoint=listen.endpoint)
+        self._ports[listen.endpoint] = opened
         return None
+
+    async def _opened(self, endpoint: str, factory: IProtocolFactory) -> IListeningPort | str:
+        """The open port of an endpoint; in words, why it cannot be opened."""
+        try:
+            if (folder := socket_folder(endpoint)) is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+            port: IListeningPort = await serverFromString(self._reactor, for_opening(endpoint)).listen(factory)
+        except Exception as error:  # whatever a kind of endpoint raises: the user sees which one and why
+            self.log.debug("{failure}", failure=Failure())
+            return f"cannot open {endpoint}: {error}"
+        self.log.info("listening on {endpoint}", endpoint=endpoint)
+        return port
 
 
 def _without_model(listen: Listen) -> Problem:

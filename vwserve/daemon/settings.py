@@ -17,7 +17,7 @@ from vwserve.guard.limits import Limits
 from vwserve.learner import Bounds
 from vwserve.model.drop import model_name
 
-WITHOUT_EFFECT = ("control", "http", "processes", "admission")
+WITHOUT_EFFECT = ("http", "processes", "admission")
 
 _DAY_S = 86_400.0
 
@@ -46,6 +46,7 @@ class Settings:
     processes: int = 1
     admission: Admission | None = None
     without_effect: tuple[str, ...] = ()
+    file: Path = field(default=Path(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ def _settings(values: dict[str, Any], node: Node) -> Settings:
         processes=values.get("processes", 1),
         admission=values.get("admission"),
         without_effect=tuple(key for key in WITHOUT_EFFECT if key in values),
+        file=node.file,
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vwserve.errors import VwserveError
+from vwserve.errors import StateError
 
 
-class JournalError(VwserveError):
+class JournalError(StateError):
     """A journal that cannot be opened, written or read; its text names the file and says what to do."""
 
 

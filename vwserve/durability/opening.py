@@ -92,6 +92,22 @@ class Found:
     timed: int = 0
 
 
+def look_through(folder: Path, *, multiline: bool) -> Opening:
+    """What a journal has, without putting anything in order: while another writes, or the disk is read-only.
+
+    Raises JournalError and OSError.
+    """
+    gaps: list[Gap] = []
+    segments = segments_in(folder)
+    first = segments[0].first if segments else 1
+    last = first - 1
+    for segment in segments:
+        if segment.first != last + 1:
+            gaps.append(Gap(segment.path, last, segment.first))
+        last = segment.first - 1 + _count(segment, multiline)[0]
+    return Opening(first, last, gaps=tuple(gaps))
+
+
 def put_in_order(disk: Disk, folder: Path, *, multiline: bool) -> Found:
     """Finish what was under way, and cut off what is torn; raises JournalError and OSError."""
     foreign = tuple(foreign_in(folder))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from vwserve.durability.disk import Disk
 from vwserve.durability.keeping import Keeping
-from vwserve.durability.snapshot import Provenance, Snapshot, SnapshotError
+from vwserve.durability.provenance import Provenance, file_digest
+from vwserve.durability.snapshot import Moment, Snapshot, SnapshotError
 from vwserve.durability.storing import (
     NUMBERED,
     UNFINISHED,
     description_file,
-    file_digest,
     model_file,
     remove,
     remove_unfinished,
@@ -24,8 +24,7 @@ from vwserve.model.servable import Servable
 from vwserve.model.state import Resumed
 
 
-@dataclass(frozen=True, slots=True)
-class Newest:
+class Newest(NamedTuple):
     """The newest snapshot that is as it was taken, None where there is none, and what is wrong with those after it."""
 
     snapshot: Snapshot | None
@@ -35,18 +34,20 @@ class Newest:
 class Snapshots:
     """The snapshots in `folder`, which is made if need be; one process writes there.
 
-    What a crash has left over is removed. Raises SnapshotError where the folder cannot be read or made.
+    What a crash has left over is removed. Others may read meanwhile: with `reading` nothing is made or removed. Raises
+    SnapshotError where the folder cannot be read or made.
     """
 
-    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
+    def __init__(self, folder: Path, disk: Disk | None = None, *, reading: bool = False) -> None:
         self._folder = folder
         self._disk = disk or Disk()
         self._taking: Taking | None = None
         self._known_good: int | None = None
         self._times_s: dict[int, float] = {}
         try:
-            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-            self._remove_leftovers()
+            if not reading:
+                folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+                self._remove_leftovers()
         except OSError as error:
             raise _error("use the folder of snapshots", folder, error) from error
         self._last = max(self._numbers(), default=0)
@@ -57,11 +58,16 @@ class Snapshots:
         """Those whose description can be read, the newest first; their files have not been looked at."""
         return [each for each in map(self._described, self._numbers()) if isinstance(each, Snapshot)]
 
+    def described(self, number: int) -> Snapshot:
+        """The snapshot of this number, whose file was not looked at; raises SnapshotError where it is not described."""
+        described = self._described(number)
+        if isinstance(described, SnapshotError):
+            raise described
+        return described
+
     def good(self, number: int) -> Snapshot:
         """The snapshot of this number; raises SnapshotError where it is not there, or not as it was taken."""
-        snapshot = self._described(number)
-        if isinstance(snapshot, SnapshotError):
-            raise snapshot
+        snapshot = self.described(number)
         file = model_file(self._folder, number)
         try:
             if (size := file.stat().st_size) != snapshot.size_bytes:
@@ -72,12 +78,28 @@ class Snapshots:
             raise _error("read", file, error) from error
         return snapshot
 
-    def newest_good(self) -> Newest:
-        """The newest that is as it was taken; those after it are left where they are, for whoever wants to look."""
+    def newest(self, wanted: Callable[[Snapshot], bool]) -> Iterator[Snapshot]:
+        """Those that are wanted and whose description can be read, the newest first; each is looked up when asked."""
+        for number in self._numbers():
+            described = self._described(number)
+            if isinstance(described, Snapshot) and wanted(described):
+                yield described
+
+    def newest_good(
+        self, wanted: Callable[[Snapshot], bool] = lambda _: True, verified: Collection[int] = ()
+    ) -> Newest:
+        """The newest of the wanted ones that is as it was taken; those that are not are left, for whoever looks.
+
+        Those `verified` just now are taken as they are.
+        """
         corrupt = []
         for number in self._numbers():
             try:
-                snapshot = self.good(number)
+                snapshot = self.described(number)
+                if not wanted(snapshot):
+                    continue
+                if number not in verified:
+                    self.good(number)
             except SnapshotError as error:
                 corrupt.append(error)
             else:
@@ -95,6 +117,11 @@ class Snapshots:
         """The number of the next snapshot: greater than any that was ever given here, also to one that failed."""
         return self._last + 1
 
+    def reserve(self) -> int:
+        """A number for a snapshot that is stored here by other means."""
+        self._last += 1
+        return self._last
+
     @property
     def taking(self) -> Taking | None:
         """The one that is being taken."""
@@ -104,29 +131,32 @@ class Snapshots:
         self,
         servable: Servable,
         provenance: Provenance,
+        moment: Moment,
         *,
         now_s: float,
-        journal: int | None = None,
+        sync_first: Sequence[int] = (),
         keeping: Keeping | None = None,
         pinned: Collection[int] = (),
         within_s: float = WITHIN_S,
     ) -> Taking:
-        """Begin to take a snapshot of the model as it is now, having learned the journal up to `journal`.
+        """Begin to take a snapshot of the model as it is now, which is at `moment`.
 
-        Once it is on disk, those that `keeping` does not ask for are removed, but for `pinned` ones. The owner calls
-        `finish` when the taking is readable. Raises SnapshotError where none can be begun, or one is being taken.
+        The files open as `sync_first`, those of the journal up to then, are on disk before the snapshot is. Once that
+        is, too, those that `keeping` does not ask for are removed, but for `pinned` ones. The owner calls `finish` when
+        the taking is readable. Raises SnapshotError where none can be begun, or one is being taken.
         """
         if self._taking is not None:
             raise SnapshotError(f"snapshot {self._taking.number} of {servable.name} is being taken; wait for its end")
         learner = servable.learner
-        self._last = number = self.next_number()
-        snapshot = Snapshot(number, now_s, provenance, servable.state(), journal, learner.tells_all)
+        number = self.reserve()
+        snapshot = Snapshot(number, now_s, provenance, servable.state(), moment, learner.tells_all)
         superseded = self._superseded(keeping, {number: now_s}, pinned) if keeping else []
         self._taking = take(
             learner,
             snapshot,
             self._folder,
             self._disk,
+            sync_first=sync_first,
             superseded=lambda: self._remove(superseded),
             within_s=within_s,
         )

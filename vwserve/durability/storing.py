@@ -7,7 +7,6 @@ description does, and is good if the model file has the size and the checksum th
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -102,13 +101,3 @@ def remove_unfinished(disk: Disk, folder: Path, number: int) -> None:
     remove_links(links_folder(folder, number))
     for file in (description_file(folder, number), model_file(folder, number)):
         disk.unlink(unfinished(file))
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file; raises OSError."""
-    digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
-        while piece := file.read(CHUNK_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -13,7 +13,7 @@ import os
 import select
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,18 +106,60 @@ def take(
     folder: Path,
     disk: Disk,
     *,
+    sync_first: Sequence[int] = (),
     superseded: Callable[[], object] = lambda: None,
     within_s: float = WITHIN_S,
 ) -> Taking:
     """Begin to save a model, as it is now, as `snapshot` in `folder`.
 
-    `superseded` is called in the child once the snapshot is on disk, to remove others. Raises SnapshotError where
-    nothing can be begun.
+    The files open as `sync_first` are on disk before it is. `superseded` is called in the child once the snapshot is,
+    to remove others. Raises SnapshotError where nothing can be begun.
     """
-    links = links_folder(folder, snapshot.number)
+    kept = [*learner.descriptors, *sync_first]
+
+    def made() -> tuple[Snapshot, Learner]:
+        for fd in sync_first:
+            disk.sync(fd)
+        return snapshot, learner
+
+    def make_no_child(say: int, refusal: OSError) -> None:
+        for fd in sync_first:
+            disk.sync(fd)
+        _take_here(learner, snapshot, folder, disk, say, refusal)
+
+    return _begin(made, snapshot, folder, disk, kept, superseded, within_s, make_no_child)
+
+
+def make_apart(
+    make: Callable[[], tuple[Snapshot, Learner]], draft: Snapshot, folder: Path, disk: Disk, *, within_s: float
+) -> Taking:
+    """Begin to make a model in a child, and save it as the snapshot that is made with it, of the number of `draft`.
+
+    What `finish` returns then is the draft; the snapshot is in the folder. Raises SnapshotError where nothing can be
+    begun.
+    """
+
+    def make_no_child(say: int, refusal: OSError) -> None:
+        raise refusal
+
+    return _begin(make, draft, folder, disk, [], lambda: None, within_s, make_no_child)
+
+
+def _begin(
+    make: Callable[[], tuple[Snapshot, Learner]],
+    draft: Snapshot,
+    folder: Path,
+    disk: Disk,
+    kept: Sequence[int],
+    superseded: Callable[[], object],
+    within_s: float,
+    make_no_child: Callable[[int, OSError], None],
+) -> Taking:
+    links = links_folder(folder, draft.number)
 
     def work() -> int:
         try:
+            snapshot, learner = make()
             stored = _save_apart(learner, snapshot, folder, links, disk, say, within_s)
             remove_links(links)
         except (OSError, VwserveError) as error:
@@ -133,15 +175,15 @@ def take(
     try:
         hear, say = os.pipe()
         try:
-            child = fork_apart(work, [say, *learner.descriptors], within_s)
+            child = fork_apart(work, [say, *kept], within_s)
         except OSError as error:
-            _take_here(learner, snapshot, folder, disk, say, error)
+            make_no_child(say, error)
             child = 0
-        return Taking(folder, disk, snapshot, within_s, hear, child)
+        return Taking(folder, disk, draft, within_s, hear, child)
     except OSError as error:
         if hear >= 0:
             os.close(hear)
-        raise SnapshotError(f"no snapshot {snapshot.number} in {folder}: {_told(error)}") from error
+        raise SnapshotError(f"no snapshot {draft.number} in {folder}: {_told(error)}") from error
     finally:
         if say >= 0:
             os.close(say)

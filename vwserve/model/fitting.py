@@ -19,10 +19,10 @@ import numpy as np
 
 from vwserve.errors import ConfigurationError, Place, Problem, VwserveError
 from vwserve.learner import Bounds, Learner
+from vwserve.model.blueprint import Blueprint, fault
 from vwserve.model.data_file import DataFile
 from vwserve.model.drop import DeclaredTransform, ModelDrop
 from vwserve.model.examples import FileExamples, Survey
-from vwserve.model.registry import build, fault
 from vwserve.transforms import Artifact, Batch, Examples, LabelledBatch, TransformError
 from vwserve.transforms.artifact import reread, write_artifact
 from vwserve.transforms.errors import guarded
@@ -84,7 +84,7 @@ def fit_drop(
     if not all(path.exists() for path in drop.files):
         return
     try:
-        build(drop, Bounds(), pool).close()
+        Blueprint.of(drop, pool).build(Bounds()).close()
     except VwserveError as error:
         raise ConfigurationError([fault(drop, error)]) from error
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from vwserve.errors import ConfigurationError, VwserveError
 from vwserve.learner import Bounds
+from vwserve.model.blueprint import Blueprint, fault
 from vwserve.model.drop import read_drop
-from vwserve.model.registry import build, fault
 from vwserve.model.servable import Servable
 from vwserve.transforms.pipeline import TransformPool
 from vwserve.transforms.plugins import find_plugins
@@ -22,6 +22,6 @@ def load(drop: str | Path, plugins: str | Path | None = None, bounds: Bounds | N
     found = find_plugins(Path(plugins) if plugins is not None else None)
     described = read_drop(Path(drop), found.kinds)
     try:
-        return build(described, bounds or Bounds(), TransformPool())
+        return Blueprint.of(described, TransformPool()).build(bounds or Bounds())
     except VwserveError as error:
         raise ConfigurationError([fault(described, error)]) from error

@@ -55,7 +55,7 @@ class Servable:
         self.name = name
         self.version = version
         self._pipeline = pipeline or Pipeline()
-        self.arguments = _with_contributed(arguments, self._pipeline.arguments)
+        self.arguments = with_contributed(arguments, self._pipeline.arguments)
         self.learner = Learner(
             self.arguments,
             learn=learn,
@@ -244,7 +244,7 @@ class Servable:
         }
 
 
-def _with_contributed(arguments: str, contributed: Sequence[str]) -> str:
+def with_contributed(arguments: str, contributed: Sequence[str]) -> str:
     """The model's own arguments and those of its transforms; raises ArgumentsError where two cross the same."""
     if not contributed:
         return arguments

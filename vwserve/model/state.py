@@ -36,3 +36,7 @@ class Resumed:
 
     file: Path
     state: State
+
+
+EMPTY = State(Counts(0, 0, 0, 0, 0.0, 0.0), Pairs(), Standing())
+"""That of a servable that has served nothing."""

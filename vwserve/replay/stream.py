@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vwserve.guard.limits import Limits
@@ -102,6 +102,10 @@ class _TheOnly:
     def names(self) -> Sequence[str]:
         """Its name."""
         return [self._servable.name]
+
+    def statistics(self, name: str) -> Mapping[str, object] | None:
+        """What there is to tell of it."""
+        return self._servable.statistics() if name in ("", self._servable.name) else None
 
     def save(self, name: str, export: str) -> None:
         """Nothing is saved of a replay."""

@@ -53,9 +53,6 @@ class Model(Protocol):
     def group_fault(self, lines: Sequence[bytes]) -> RequestError | None:
         """Say why lines make no multi-line example of this model."""
 
-    def statistics(self) -> Mapping[str, object]:
-        """What `!stats` tells."""
-
 
 Fault: TypeAlias = tuple[int, RequestError]
 """Why a line cannot be served, and the place of the model that refuses it among those that were asked."""
@@ -86,5 +83,8 @@ class Models(Protocol):
     def names(self) -> Sequence[str]:
         """The names of all models, in order."""
 
+    def statistics(self, name: str) -> Mapping[str, object] | None:
+        """What `!stats` tells of a model; None where there is none of this name."""
+
     def save(self, name: str, export: str) -> None:
-        """Save a model, leaving a copy called `export` unless that is empty; a failure is the log's, never raised."""
+        """Begin to save a model, and leave a copy called `export` unless that is empty; a failure is the log's."""

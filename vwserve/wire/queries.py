@@ -46,10 +46,10 @@ def _answer(query: str, argument: str, models: Models) -> str:
 def _statistics(name: str, models: Models) -> str:
     if not name:
         raise RequestError("bad-request", "!stats names a model: !stats MODEL")
-    model = models.get(name)
-    if model is None:
+    statistics = models.statistics(name)
+    if statistics is None:
         raise unknown_model(name)
-    return json.dumps({key: _finite(value) for key, value in model.statistics().items()}, allow_nan=False)
+    return json.dumps({key: _finite(value) for key, value in statistics.items()}, allow_nan=False)
 
 
 def _finite(value: object) -> object:

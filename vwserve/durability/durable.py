@@ -1,0 +1,538 @@
+"""A model that outlives its process: what it learns is in its journal first, and snapshots of it are taken.
+
+    state/ctr/lineage.json       what it is made from, which examples of the journal it has learned
+    state/ctr/journal/           every labelled example, before it is learned
+    state/ctr/snapshots/         the model now and then
+
+No trouble with the disk stops it from predicting. Where the journal cannot take an example, that example is not
+learned, and its client is told so; `unready` says why, and every `tick` sees whether it works again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+from vwserve.durability.disk import Disk
+from vwserve.durability.errors import JournalError
+from vwserve.durability.intervention import NOTHING, intervene
+from vwserve.durability.journal import Journal
+from vwserve.durability.keeping import Keeping
+from vwserve.durability.lineage import Lineage
+from vwserve.durability.lock import Lock
+from vwserve.durability.provenance import Provenance
+from vwserve.durability.rebuilding import rebuild
+from vwserve.durability.recovery import Kept, Recovered, recover, replay
+from vwserve.durability.snapshot import Snapshot, SnapshotError
+from vwserve.durability.snapshots import Snapshots
+from vwserve.durability.storing import model_file
+from vwserve.durability.stretches import Stretches
+from vwserve.durability.taking import Taking
+from vwserve.errors import RequestError, StateError
+from vwserve.learner import Bounds
+from vwserve.model.blueprint import Blueprint
+from vwserve.model.servable import Servable
+
+_RETRY_S = 5.0
+_KEEP_S = 60.0
+_NOT_NOW = RequestError("not-ready", "the model predicts, but cannot keep what it would learn now; try again later")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a durable model works with: the Unix time in seconds, threads for what waits for the disk, and the log.
+
+    `owe` is told of each append to a journal whose examples are answered only once they are synced.
+    """
+
+    clock: Callable[[], float]
+    executor: Executor
+    report: Callable[[str], None]
+    owe: Callable[[Journal], None] = lambda _: None
+    disk: Disk = field(default_factory=Disk)
+
+
+@dataclass(slots=True)
+class Successor:
+    """A model of another lineage, on its way to take the place of the one that is served."""
+
+    lineage: Lineage
+    blueprint: Blueprint
+    recovered: Recovered
+    learned_upto: int
+
+    def close(self) -> None:
+        """Give it up."""
+        self.recovered.servable.close()
+
+
+class Durable:
+    """The model that a blueprint describes, with its state in `folder`, which belongs to this process until `close`.
+
+    `servable` serves it; another one does once `tick` has returned true, or a successor was adopted. Raises StateError
+    where the state cannot be read or is another model's, and what building the model raises.
+    """
+
+    servable: Servable
+    lineage: Lineage
+
+    def __init__(self, blueprint: Blueprint, folder: Path, bounds: Bounds, around: Surroundings) -> None:
+        self.folder = folder
+        self.blueprint = blueprint
+        self.unready = ""
+        """Why it does not learn now; empty where it does."""
+        self._bounds = bounds
+        self._around = around
+        self._lock: Lock | None = None
+        self._journal: Journal | None = None
+        self._snapshots: Snapshots | None = None
+        self._passed = 0  # the last sequence number, as long as no journal is open
+        self.newest: Snapshot | None = None
+        """The newest snapshot that a restart would go on from."""
+        self._before: Snapshot | None = None  # the one before it
+        self._remark: str | None = None
+        self._reported = ""
+        self._retry_from_s = self._keep_from_s = 0.0
+        self.due_s = around.clock() + blueprint.drop.policy.snapshot_every_s
+        """When the next snapshot is due."""
+        try:
+            self._hold()
+            self._start()
+        except BaseException:
+            self._release()
+            raise
+
+    @property
+    def position(self) -> int:
+        """The sequence number of the last example that came, learned or left out."""
+        return self._passed if self._journal is None else self._journal.last
+
+    @property
+    def changed(self) -> bool:
+        """Whether it is not what its newest snapshot is."""
+        moment = self.lineage.moment(self.position)
+        return moment != self.newest.moment if self.newest is not None else len(moment.learned) > 0
+
+    def statistics(self) -> dict[str, object]:
+        """What there is to tell of its state on disk."""
+        newest = self.newest
+        age = {"number": newest.number, "age": self._around.clock() - newest.time_s} if newest is not None else None
+        return {
+            "snapshot": age,
+            "journal": self._journal.last if self._journal is not None else None,
+            "lineage": self.lineage.number,
+            "not_ready": self.unready or None,
+        }
+
+    # -- starting ------------------------------------------------------------------------------------------------------
+
+    def _hold(self) -> None:
+        """Make the state this process's, if the disk lets it."""
+        disk = self._around.disk
+        try:
+            for path in reversed([path for path in (self.folder, *self.folder.parents) if not path.is_dir()]):
+                disk.make_folder(path)
+                disk.sync_folder(path.parent)
+            self._lock = Lock(self.folder)
+            self._snapshots = Snapshots(self._snapshots_folder, disk)
+        except OSError as error:
+            self._stop_learning(f"cannot use {error.filename or self.folder}: {error.strerror or error}")
+        except StateError as error:
+            if self._lock is None:
+                raise  # another process has it
+            self._stop_learning(str(error))
+
+    def _start(self) -> None:
+        """Recover the model, and have what it learns from now on kept."""
+        snapshots = self._snapshots or self._readable_snapshots()
+        provenance = provenance_of(self.blueprint)
+        lineage = Lineage.read(self.folder) or self._found(snapshots, provenance)
+        self._passed = max([0, *(each.moment.journal for each in islice(_newest(snapshots), 1))])
+        if self._learning_possible:
+            self._open_journal(lineage.multiline)
+        kept = self._kept(lineage.multiline)
+        self._passed = max(self._passed, kept.upto)
+        aspired = lineage.aspired(provenance, self.blueprint.drop.policy.on_change, self.position)
+        recovered = recover(self.blueprint, aspired, kept)
+        try:
+            aspired = self._of_kind(aspired, recovered.servable)
+            self._settle(aspired)
+        except BaseException:
+            recovered.servable.close()
+            raise
+        self._succeed(Successor(aspired, self.blueprint, recovered, self.position))
+
+    @property
+    def _learning_possible(self) -> bool:
+        return self._lock is not None and self._snapshots is not None and self.blueprint.drop.policy.journal
+
+    def _found(self, snapshots: Snapshots | None, provenance: Provenance) -> Lineage:
+        """The lineage of a folder that does not say which it is: a new one, mostly."""
+        newest = next(snapshots.newest(lambda _: True), None) if snapshots is not None else None
+        if newest is None:
+            servable = self.blueprint.build(self._bounds)
+            servable.close()
+            return Lineage(1, provenance, Stretches(), servable.multiline)
+        self._around.report(f"{self.folder} has no lineage.json; it goes on from its newest snapshot, {newest.number}")
+        moment = newest.moment
+        servable = self.blueprint.build(self._bounds)
+        servable.close()
+        return Lineage(moment.lineage, newest.provenance, moment.learned.then(moment.journal + 1), servable.multiline)
+
+    def _of_kind(self, lineage: Lineage, servable: Servable) -> Lineage:
+        """The lineage of the servable that was built for it; raises StateError where it cannot read the journal."""
+        if servable.multiline == lineage.multiline:
+            return lineage
+        if self.position:
+            raise StateError(
+                f"{self._journal_folder} has examples of {'several lines' if lineage.multiline else 'one line'}, which "
+                f"this model does not read; move {self.folder} away to begin anew"
+            )
+        if self._journal is not None:
+            self._journal.close()
+            self._open_journal(servable.multiline)
+        return replace(lineage, multiline=servable.multiline)
+
+    def _open_journal(self, multiline: bool) -> None:
+        policy, around = self.blueprint.drop.policy, self._around
+        self._journal = None
+        try:
+            self._journal = Journal(
+                self._journal_folder,
+                multiline=multiline,
+                sync=policy.sync,
+                keep_s=policy.journal_keep_s,
+                clock=around.clock,
+                executor=around.executor,
+                after=self._passed,
+                disk=around.disk,
+            )
+        except JournalError as error:
+            self._stop_learning(str(error))
+            return
+        for remark in self._journal.opening.remarks:
+            around.report(remark)
+
+    def _settle(self, lineage: Lineage) -> None:
+        """Have this lineage count from now on, if it does not yet and the disk lets it."""
+        if self._lock is None or Lineage.read(self.folder) == lineage:
+            return
+        try:
+            lineage.write(self._around.disk, self.folder)
+        except OSError as error:
+            self._stop_learning(f"cannot write in {self.folder}: {error.strerror or error}")
+
+    def _kept(self, multiline: bool) -> Kept:
+        """What there is to recover from."""
+        snapshots = self._snapshots or self._readable_snapshots()
+        if self._journal is None:
+            return Kept.read(snapshots, self._journal_folder, multiline=multiline)
+        return Kept(snapshots, self._journal_folder, self._journal.opening, self._journal.last)
+
+    def _readable_snapshots(self) -> Snapshots | None:
+        return Snapshots(self._snapshots_folder, reading=True) if self._snapshots_folder.is_dir() else None
+
+    @property
+    def _journal_folder(self) -> Path:
+        return self.folder / "journal"
+
+    @property
+    def _snapshots_folder(self) -> Path:
+        return self.folder / "snapshots"
+
+    # -- learning ------------------------------------------------------------------------------------------------------
+
+    def _keep(self, text: bytes, examples: int) -> RequestError | None:
+        """Take what is about to be learned; see vwserve.model.recording.Keep."""
+        journal = self._journal
+        if self.unready:
+            return _NOT_NOW
+        if journal is None:
+            self._passed += examples
+            return None
+        try:
+            journal.append(text, examples)
+        except JournalError as error:
+            self._stop_learning(str(error))
+            return _NOT_NOW
+        if self.blueprint.drop.policy.sync == "always":
+            self._around.owe(journal)
+        return None
+
+    def _stop_learning(self, reason: str) -> None:
+        if reason != self._reported:
+            self._around.report(f"it predicts, and does not learn: {reason}")
+        self.unready = self._reported = reason
+
+    def limit(self, bounds: Bounds) -> None:
+        """Take from now on only examples within `bounds`."""
+        self._bounds = bounds
+        self.servable.limit(bounds)
+
+    def configure(self, blueprint: Blueprint) -> None:
+        """Keep it from now on as this blueprint's drop says, which is of the same model."""
+        policy = blueprint.drop.policy
+        self.due_s = min(self.due_s, self._around.clock() + policy.snapshot_every_s)
+        self.blueprint = blueprint
+        if self._journal is not None:
+            self._journal.configure(sync=policy.sync, keep_s=policy.journal_keep_s)
+
+    # -- about once a second -------------------------------------------------------------------------------------------
+
+    def tick(self) -> bool:
+        """See to the journal, and try whether what failed works again; whether another servable is in place."""
+        now_s = self._around.clock()
+        journal = self._journal
+        if journal is None:
+            if not self.unready or now_s < self._retry_from_s:
+                return False
+            self._retry_from_s = now_s + _RETRY_S
+            return self._try_again()
+        journal.tick()
+        if journal.failed is not None:
+            self._stop_learning(str(journal.failed))
+            if not journal.probe():
+                return False
+        if self.unready:
+            self.unready = self._reported = ""
+            self._around.report("it learns again")
+        if journal.remark != self._remark:
+            self._remark = journal.remark
+            if journal.remark:
+                self._around.report(journal.remark)
+        if now_s >= self._keep_from_s:
+            self._keep_from_s = now_s + _KEEP_S
+            self._let_go(journal)
+        return False
+
+    def _try_again(self) -> bool:
+        """Open what could not be opened at the start."""
+        self.unready = ""
+        if self._lock is None or self._snapshots is None:
+            self._release()
+            self._hold()
+        if not self._learning_possible:
+            return False
+        before, passed = self.lineage, self._passed
+        self._open_journal(before.multiline)
+        if self._journal is None:
+            return False
+        if self._journal.last == passed and Lineage.read(self.folder) in (None, before):
+            self._settle(before)
+            switched = False
+        else:  # the disk that came back has more than could be read at the start
+            old = self.servable
+            self._start()
+            old.close()
+            switched = True
+        if not self.unready:
+            self._reported = ""
+            self._around.report("it learns again")
+        return switched
+
+    def _let_go(self, journal: Journal) -> None:
+        """Remove from the journal what is old and neither of the two newest snapshots needs."""
+        if self.newest is None or self._snapshots is None:
+            return
+        needed = self._before or self.newest
+        with suppress(JournalError):  # what it says, a failed tick says, too
+            journal.keep(needed.moment.journal + 1)
+
+    # -- snapshots -----------------------------------------------------------------------------------------------------
+
+    def snapshots(self) -> list[Snapshot]:
+        """Those there are, the newest first; reads the disk, and may be called in any thread. Raises SnapshotError."""
+        snapshots = self._readable_snapshots()
+        return snapshots.list() if snapshots is not None else []
+
+    def described(self, number: int) -> Snapshot:
+        """One of them; reads the disk, and may be called in any thread. Raises SnapshotError."""
+        return Snapshots(self._snapshots_folder, reading=True).described(number)
+
+    @property
+    def taking(self) -> bool:
+        """Whether a snapshot is being taken."""
+        return self._snapshots is not None and self._snapshots.taking is not None
+
+    def take(self) -> Taking:
+        """Begin to take a snapshot of the model as it is now; `finish` it once it is readable. Raises SnapshotError."""
+        if self._snapshots is None:
+            raise SnapshotError(f"no snapshot can be taken: {self.unready}")
+        policy = self.blueprint.drop.policy
+        self.put_off()
+        return self._snapshots.take(
+            self.servable,
+            self.lineage.provenance,
+            self.lineage.moment(self.position),
+            now_s=self._around.clock(),
+            sync_first=self._journal.descriptors if self._journal is not None else (),
+            keeping=Keeping(policy.snapshots, policy.hourly, policy.daily),
+        )
+
+    def put_off(self) -> None:
+        """There is nothing new to take a snapshot of; the next one is due an interval from now."""
+        self.due_s = self._around.clock() + self.blueprint.drop.policy.snapshot_every_s
+
+    def finish(self) -> Snapshot:
+        """The snapshot that was being taken; raises SnapshotError where none came about."""
+        assert self._snapshots is not None, "one is being taken"
+        taking = self._snapshots.taking
+        snapshot = self._snapshots.finish()
+        if taking is not None and taking.remark:
+            self._around.report(taking.remark)
+        if self.lineage.holds(snapshot):
+            self._before, self.newest = self.newest, snapshot
+        return snapshot
+
+    def model_file(self, snapshot: Snapshot) -> Path:
+        """The file of a snapshot, as `vw -i` reads it."""
+        return model_file(self._snapshots_folder, snapshot.number)
+
+    # -- successors ----------------------------------------------------------------------------------------------------
+
+    def intervened(
+        self, snapshot: Snapshot | None, until: int | None = None, skip: Collection[tuple[int, int]] = ()
+    ) -> Lineage:
+        """The lineage of a return to a snapshot, or to the beginning; see `intervene`.
+
+        Raises StateError where that was learned by a model that is made otherwise than this one.
+        """
+        base, passed = NOTHING, 0
+        if snapshot is not None:
+            base, passed = snapshot.moment.learned, snapshot.moment.journal
+            if changes := snapshot.provenance.changes(self.lineage.provenance):
+                raise StateError(f"snapshot {snapshot.number} is of a model made otherwise: {'; '.join(changes)}")
+        if (until is not None or skip) and self._journal is None:
+            raise StateError("there is no journal to learn again from; return to a snapshot alone")
+        examples = intervene(self.position, base=base, passed=passed, until=until, skip=skip)
+        return replace(self.lineage, number=self.lineage.number + 1, examples=examples)
+
+    def replaced(self, blueprint: Blueprint) -> Lineage:
+        """The lineage of a model that is made otherwise, as its policy has it; raises StateError where that refuses."""
+        return self.lineage.aspired(provenance_of(blueprint), blueprint.drop.policy.on_change, self.position)
+
+    def sequence_at(self, unix_s: float) -> int:
+        """The last example known to have been learned by a time; reads the disk. Raises JournalError."""
+        return self._journal.sequence_at(unix_s) if self._journal is not None else self._passed
+
+    def verified(self, lineage: Lineage) -> list[int]:
+        """The number of the snapshot that a lineage goes on from, if any; reads all of it, in any thread."""
+        snapshots = self._readable_snapshots()
+        newest = snapshots.newest_good(lineage.holds).snapshot if snapshots is not None else None
+        return [newest.number] if newest is not None else []
+
+    def to_replay(self, lineage: Lineage, verified: Collection[int]) -> int:
+        """How many examples there are to learn again for a lineage that goes on from a verified snapshot."""
+        newest = self._described(verified)
+        learned = newest.moment.learned.end if newest is not None else 0
+        return lineage.examples.after(learned).examples_upto(self.position)
+
+    def rebuild(self, lineage: Lineage, blueprint: Blueprint | None = None) -> Taking:
+        """Begin to learn a lineage in a child, up to now; `rebuilt` once it is readable. Raises SnapshotError."""
+        if self._snapshots is None:
+            raise SnapshotError(f"nothing can be stored: {self.unready}")
+        return rebuild(
+            blueprint or self.blueprint,
+            lineage,
+            self._kept(lineage.multiline),
+            self._snapshots_folder,
+            self._around.disk,
+            number=self._snapshots.reserve(),
+            now_s=self._around.clock(),
+        )
+
+    def successor(
+        self, lineage: Lineage, verified: Collection[int] = (), blueprint: Blueprint | None = None
+    ) -> Successor:
+        """A model of another lineage, as a snapshot has it; `catch_up` learns the rest. Raises as `recover` does."""
+        blueprint = blueprint or self.blueprint
+        newest = self._described(verified)
+        upto = newest.moment.learned.end if newest is not None else 0
+        kept = replace(self._kept(lineage.multiline), upto=upto)
+        recovered = recover(blueprint, lineage, kept, verified)
+        try:
+            lineage = self._of_kind(lineage, recovered.servable)
+        except BaseException:
+            recovered.servable.close()
+            raise
+        learned = recovered.snapshot.moment.learned.end if recovered.snapshot is not None else upto
+        return Successor(lineage, blueprint, recovered, learned)
+
+    def catch_up(self, successor: Successor) -> Iterator[int]:
+        """Have a successor learn what it has not yet, block by block; ends once nothing is left. Raises StateError."""
+        while missing := successor.lineage.examples.after(successor.learned_upto).upto(self.position):
+            yield from replay(successor.recovered.servable, self._journal_folder, missing)
+            successor.learned_upto = missing.end
+
+    def adopt(self, successor: Successor) -> Servable:
+        """Have a successor that has caught up serve from now on; the servable that did, which is to be closed.
+
+        Raises StateError where that cannot be written down: then everything stays as it is.
+        """
+        before = self.servable
+        try:
+            successor.lineage.write(self._around.disk, self.folder)
+        except OSError as error:
+            raise StateError(
+                f"cannot write in {self.folder}: {error.strerror or error}; nothing was switched"
+            ) from error
+        self._succeed(successor)
+        return before
+
+    def _succeed(self, successor: Successor) -> None:
+        recovered = successor.recovered
+        self.blueprint, self.lineage = successor.blueprint, successor.lineage
+        self.newest = newest = recovered.snapshot
+        older = _newest(self._snapshots, lambda each: newest is not None and each.number < newest.number)
+        self._before = next((each for each in older if self.lineage.holds(each)), None)
+        for remark in recovered.remarks:
+            self._around.report(remark)
+        recovered.servable.limit(self._bounds)
+        recovered.servable.record(self._keep)
+        self.servable = recovered.servable
+
+    def _described(self, verified: Collection[int]) -> Snapshot | None:
+        snapshots = self._readable_snapshots()
+        return snapshots.described(max(verified)) if snapshots is not None and verified else None
+
+    # -- ending --------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Take a last snapshot if there is something new, and let others have the state."""
+        try:
+            if self.taking:
+                self.finish()
+            if self.changed and not self.unready:
+                self.take()
+                self.finish()
+        except SnapshotError as error:
+            self._around.report(str(error))
+        self.servable.close()
+        self._release()
+
+    def _release(self) -> None:
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            try:
+                journal.close()
+            except JournalError as error:
+                self._around.report(str(error))
+        if self._lock is not None:
+            self._lock.release()
+        self._lock = self._snapshots = None
+
+
+def provenance_of(blueprint: Blueprint) -> Provenance:
+    """What a model is made from; raises StateError where a file of it cannot be read."""
+    try:
+        return Provenance.of(blueprint)
+    except OSError as error:
+        raise StateError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _newest(snapshots: Snapshots | None, wanted: Callable[[Snapshot], bool] = lambda _: True) -> Iterator[Snapshot]:
+    return snapshots.newest(wanted) if snapshots is not None else iter(())

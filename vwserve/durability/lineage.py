@@ -1,0 +1,100 @@
+"""The lineage of a model: what it is made from, and which examples of its journal make it what it is.
+
+It changes when somebody intervenes: a return to an older snapshot, a journal replayed without a stretch of it, another
+configuration. `lineage.json` beside the journal and the snapshots is written anew then, and that moment is the switch:
+what a restart finds there is what it goes on from, whatever else was under way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vwserve.durability.checked import from_text, to_text
+from vwserve.durability.disk import Disk, write_all
+from vwserve.durability.provenance import Provenance
+from vwserve.durability.snapshot import Moment, Snapshot
+from vwserve.durability.stretches import Stretches
+from vwserve.errors import StateError
+from vwserve.model.policy import OnChange
+
+FORMAT = 1
+_FILE = "lineage.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """The `number` counts interventions; `examples` are those that the model has learned or is going to.
+
+    `multiline` tells whether an example is several lines.
+    """
+
+    number: int
+    provenance: Provenance
+    examples: Stretches
+    multiline: bool
+
+    def moment(self, journal: int) -> Moment:
+        """Where a model stands that has learned all its examples while the journal ended at `journal`."""
+        return Moment(self.number, self.examples.upto(journal), journal)
+
+    def holds(self, snapshot: Snapshot) -> bool:
+        """Whether a snapshot is one of this model on its way."""
+        return not snapshot.provenance.changes(self.provenance) and snapshot.moment.learned.begins(self.examples)
+
+    def aspired(self, provenance: Provenance, on_change: OnChange, passed: int) -> Lineage:
+        """The one to follow, now that the model is made as `provenance` says and the journal has `passed` so many.
+
+        Raises StateError where the model is made otherwise than it was, and the operator has to choose.
+        """
+        changes = self.provenance.changes(provenance)
+        if not changes:
+            return self
+        number, learned = self.number + 1, self.examples.upto(passed)
+        if learned and on_change == "refuse":
+            raise StateError(
+                f"this model learned {learned.examples_upto(passed):,} examples otherwise: {'; '.join(changes)}. Undo "
+                "the change, or say `on_change: replay` to have it learn them again this way, or `on_change: fresh` to "
+                "begin anew"
+            )
+        if learned and on_change == "replay":
+            return replace(self, number=number, provenance=provenance)
+        return Lineage(number, provenance, Stretches(((passed + 1, None),)), self.multiline)
+
+    def write(self, disk: Disk, folder: Path) -> None:
+        """Have it count from now on, in place of the one there is; raises OSError."""
+        content = {
+            "format": FORMAT,
+            "lineage": self.number,
+            "multiline": self.multiline,
+            "learned_from_journal": self.examples.ranges,
+            **self.provenance.content,
+        }
+        draft = folder / f".{_FILE}.part"
+        disk.unlink(draft)
+        fd = disk.create(draft)
+        try:
+            write_all(disk, fd, to_text(content))
+            disk.sync(fd)
+        finally:
+            disk.close(fd)
+        disk.rename(draft, folder / _FILE)
+        disk.sync_folder(folder)
+
+    @classmethod
+    def read(cls, folder: Path) -> Lineage | None:
+        """The one that counts; None where there is none yet. Raises StateError where it cannot be read."""
+        file = folder / _FILE
+        try:
+            content = from_text(file.read_bytes(), FORMAT)
+            examples = Stretches.parse(content["learned_from_journal"])
+            return cls(content["lineage"], Provenance.parse(content), examples, content["multiline"])
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StateError(f"cannot read {file}: {error.strerror}; look at its disk and its rights") from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise StateError(
+                f"{file} is not as it was written ({error}), and says what this model has learned; restore it, or "
+                f"remove it to go on from the newest snapshot"
+            ) from error

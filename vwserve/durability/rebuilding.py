@@ -1,0 +1,47 @@
+"""Another lineage of a model, learned from the journal by a child process while the model goes on serving.
+
+What comes of it is a snapshot; from that and the few examples that came meanwhile the daemon makes its model. As long
+as the child has its copy of what the daemon serves, each page that the daemon writes to is copied once, so memory grows
+by up to the size of the models that learn, and by that of the one that is made.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vwserve.durability.disk import Disk
+from vwserve.durability.lineage import Lineage
+from vwserve.durability.recovery import Kept, recover
+from vwserve.durability.snapshot import Snapshot
+from vwserve.durability.taking import Taking, make_apart
+from vwserve.learner import Learner
+from vwserve.model.blueprint import Blueprint
+from vwserve.model.state import EMPTY
+
+WITHIN_S = 86_400.0
+"""How long a child may learn: seven days of 2,000 examples a second take two hours."""
+
+
+def rebuild(
+    blueprint: Blueprint,
+    lineage: Lineage,
+    kept: Kept,
+    folder: Path,
+    disk: Disk,
+    *,
+    number: int,
+    now_s: float,
+) -> Taking:
+    """Begin to make the snapshot `number` in `folder`: the model of this lineage, as far as `kept` goes.
+
+    The snapshot is to be read from there once the taking is finished. Raises SnapshotError where nothing can be begun.
+    """
+    draft = Snapshot(number, now_s, lineage.provenance, EMPTY, lineage.moment(kept.upto), exact=True)
+
+    def make() -> tuple[Snapshot, Learner]:
+        servable = recover(blueprint, lineage, kept).servable
+        learner = servable.learner
+        snapshot = Snapshot(number, now_s, lineage.provenance, servable.state(), draft.moment, exact=learner.tells_all)
+        return snapshot, learner
+
+    return make_apart(make, draft, folder, disk, within_s=WITHIN_S)

@@ -1,0 +1,55 @@
+"""A model that does not learn, from what it learned when it did.
+
+Nothing is written: the state on disk is read as the last process that learned has left it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from vwserve.durability.durable import provenance_of
+from vwserve.durability.lineage import Lineage
+from vwserve.durability.recovery import Kept, Recovered, recover
+from vwserve.durability.snapshots import Snapshots
+from vwserve.learner import Bounds
+from vwserve.model.blueprint import Blueprint
+from vwserve.model.servable import Servable
+from vwserve.model.state import Resumed
+
+
+def build_static(
+    blueprint: Blueprint, folder: Path, bounds: Bounds, version: int, report: Callable[[str], None]
+) -> Servable:
+    """The model that a blueprint describes, as its state in `folder` has it; as it began, where there is none.
+
+    Raises StateError where that was learned by a model that was made otherwise, and what building it raises.
+    """
+    lineage = Lineage.read(folder)
+    if lineage is None:
+        return blueprint.build(bounds, version)
+    snapshots = folder / "snapshots"
+    kept = Kept.read(
+        Snapshots(snapshots, reading=True) if snapshots.is_dir() else None,
+        folder / "journal",
+        multiline=lineage.multiline,
+    )
+    lineage = lineage.aspired(provenance_of(blueprint), blueprint.drop.policy.on_change, kept.passed)
+    recovered = recover(blueprint, lineage, kept)
+    for remark in recovered.remarks:
+        report(remark)
+    return _settled(blueprint, recovered, bounds)
+
+
+def _settled(blueprint: Blueprint, recovered: Recovered, bounds: Bounds) -> Servable:
+    """The model as it was recovered, learning no more."""
+    learning = recovered.servable
+    try:
+        with tempfile.TemporaryDirectory() as there:
+            file = Path(there) / "model.vw"
+            learning.save(file)
+            resumed = Resumed(file, learning.state())
+            return blueprint.build(bounds, learning.version, resumed=resumed)
+    finally:
+        learning.close()
