@@ -64,6 +64,7 @@ def test_nothing_is_said_to_be_nothing() -> None:
 def test_any_other_answer_is_a_line_for_each_value() -> None:
     answer = {
         "model": "ctr",
+        "time": NOW_S + 0.5,
         "learn": True,
         "examples": 1234567,
         "loss": 0.51742134,
@@ -74,6 +75,7 @@ def test_any_other_answer_is_a_line_for_each_value() -> None:
     }
     assert list(key_lines(answer)) == [
         "model: ctr",
+        "time: 2026-11-25T10:00:00Z",
         "learn: yes",
         "examples: 1234567",
         "loss: 0.517421",

@@ -181,7 +181,7 @@ def test_an_error_is_one_line_on_stderr_and_exits_1(daemon: Daemon, capsys: Capt
     assert ctl(capsys, "--to", "unix:c.sock", "stats", "x") == (
         1,
         [],
-        ["vwserve ctl: no-model no model is called 'x'"],
+        ["vwserve ctl: no model is called 'x'"],
     )
 
 

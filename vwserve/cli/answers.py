@@ -69,6 +69,8 @@ def key_lines(answer: Mapping[str, object], above: str = "") -> Iterator[str]:
                 yield from key_lines({f"{key}[{place}]": each})
         elif isinstance(value, list):
             yield f"{key}: {' '.join(map(_plain, value)) or 'none'}"
+        elif name == "time" and isinstance(value, int | float):
+            yield f"{key}: {_time(value)}"
         else:
             yield f"{key}: {_plain(value)}"
 

@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(line)
     if isinstance(answer, dict) and "error" in answer:
-        raise VwserveError(f"{answer['error']} {answer.get('text', '')}")
+        raise VwserveError(answer.get("text") or answer["error"])
     problems = answer.pop("problems", []) if isinstance(answer, dict) else []
     if not arguments.json:
         for text in _readable(arguments.operation, answer):
