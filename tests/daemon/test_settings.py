@@ -97,7 +97,7 @@ admission: {deadline: 20ms, success_target: 0.9}
         http="tcp:9542:interface=127.0.0.1",
         processes=2,
         admission=Admission(deadline_s=0.02, success_target=0.9),
-        without_effect=("control", "http", "processes", "admission"),
+        without_effect=("http", "processes", "admission"),
     )
     assert [listen.place for listen in settings.listen] == [Place(path, 2), Place(path, 4)]
 

@@ -73,7 +73,6 @@ def test_the_sample_of_the_daemon_is_right_and_so_is_what_it_comments_out(tmp_pa
     _, sample = SAMPLES["the daemon"]
     assert read_settings(sample).without_effect == ()
     assert read_settings(whole("the daemon", tmp_path)).without_effect == (
-        "control",
         "http",
         "processes",
         "admission",
