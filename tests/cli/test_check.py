@@ -30,14 +30,14 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
 
 def test_tells_what_each_file_describes(check: Check) -> None:
     files: dict[str, str | bytes] = {
-        "v.yaml": "listen:\n- endpoint: tcp:1\n  model: ctr\ncontrol: unix:c.sock\n",
+        "v.yaml": "listen:\n- endpoint: tcp:1\n  model: ctr\nhttp: tcp:2\n",
         "models.d/a.yaml": "model: ctr\nvw: --loss_function logistic -b 12\n",
         "models.d/b.yaml": "vw: --cb_explore_adf -b 10\nlearn: false\nsnapshot: {keep: 3}\nguard: {action: alert}\n",
     }
     assert check("-c", "v.yaml", files=files) == (
         0,
         [
-            "v.yaml: listens on tcp:1; models in models.d; without effect in this release: control",
+            "v.yaml: listens on tcp:1; models in models.d; without effect in this release: http",
             "models.d/a.yaml: model ctr: simple labels, one line an example, 4,096 weights",
             "models.d/b.yaml: model b: bandit labels, several lines an example, 1,024 weights, static; "
             "without effect in this release: guard; without effect on a static model: snapshot",
