@@ -145,6 +145,9 @@ class ControlOperations:
 
     async def _sequence(self, durable: Durable, point: Point) -> int:
         if isinstance(point, AtNumber):
+            if point.sequence > durable.position:
+                ends = f"the journal of {durable.servable.name} ends at example {durable.position}"
+                raise RequestError("bad-request", f"there is no example {point.sequence}: {ends}")
             return point.sequence
         sequence: int = await self._apart(lambda: durable.sequence_at(point.unix_s))
         return sequence
@@ -152,6 +155,12 @@ class ControlOperations:
     async def _stretch(self, durable: Durable, skip: Skip) -> tuple[int, int]:
         first = 1 if skip.first is None else await self._first(durable, skip.first)
         last = durable.position if skip.last is None else await self._sequence(durable, skip.last)
+        if last < first or first > durable.position:
+            raise RequestError(
+                "bad-request",
+                f"no example of {durable.servable.name} is from {first} to {last}: its journal ends at "
+                f"{durable.position}; a number is a sequence number, and @NUMBER a time in seconds",
+            )
         return first, last
 
     async def _first(self, durable: Durable, point: Point) -> int:
