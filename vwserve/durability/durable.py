@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -32,7 +32,7 @@ from vwserve.durability.snapshots import Snapshots
 from vwserve.durability.storing import model_file
 from vwserve.durability.stretches import Stretches
 from vwserve.durability.taking import Taking
-from vwserve.errors import RequestError, StateError
+from vwserve.errors import RequestError, StateError, VwserveError
 from vwserve.learner import Bounds
 from vwserve.model.blueprint import Blueprint
 from vwserve.model.servable import Servable
@@ -93,6 +93,7 @@ class Durable:
         self._passed = 0  # the last sequence number, as long as no journal is open
         self.newest: Snapshot | None = None
         """The newest snapshot that a restart would go on from."""
+        self._pinned: list[int] = []
         self._before: Snapshot | None = None  # the one before it
         self._remark: str | None = None
         self._reported = ""
@@ -310,8 +311,21 @@ class Durable:
         return False
 
     def _try_again(self) -> bool:
-        """Open what could not be opened at the start."""
-        self.unready = ""
+        """Open what could not be opened at the start; where that fails again, it goes on as it is."""
+        passed, self.unready = self._passed, ""
+        try:
+            switched = self._open_again()
+        except VwserveError as error:
+            self._release()
+            self._passed = passed
+            self._stop_learning(str(error))
+            return False
+        if not self.unready:
+            self._reported = ""
+            self._around.report("it learns again")
+        return switched
+
+    def _open_again(self) -> bool:
         if self._lock is None or self._snapshots is None:
             self._release()
             self._hold()
@@ -323,16 +337,11 @@ class Durable:
             return False
         if self._journal.last == passed and Lineage.read(self.folder) in (None, before):
             self._settle(before)
-            switched = False
-        else:  # the disk that came back has more than could be read at the start
-            old = self.servable
-            self._start()
-            old.close()
-            switched = True
-        if not self.unready:
-            self._reported = ""
-            self._around.report("it learns again")
-        return switched
+            return False
+        old = self.servable  # the disk that came back has more than could be read at the start
+        self._start()
+        old.close()
+        return True
 
     def _let_go(self, journal: Journal) -> None:
         """Remove from the journal what is old and neither of the two newest snapshots needs."""
@@ -371,7 +380,17 @@ class Durable:
             now_s=self._around.clock(),
             sync_first=self._journal.descriptors if self._journal is not None else (),
             keeping=Keeping(policy.snapshots, policy.hourly, policy.daily),
+            pinned=self._pinned,
         )
+
+    @contextmanager
+    def pinning(self, number: int) -> Iterator[None]:
+        """Meanwhile, do not have a snapshot removed for those that are taken."""
+        self._pinned.append(number)
+        try:
+            yield
+        finally:
+            self._pinned.remove(number)
 
     def put_off(self) -> None:
         """There is nothing new to take a snapshot of; the next one is due an interval from now."""
