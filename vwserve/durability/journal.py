@@ -62,8 +62,8 @@ class Journal:
 
     `after` is the sequence number that the model has come to by other means, such as a snapshot: what is appended gets
     numbers after it, also where the journal ends before. `sync` says who puts it on the disk: with `always` its owner,
-    by `begin_sync`, and answers once `synced` has come so far; with `everysec` `tick`; with `os` the system. `clock` is the
-    Unix time in seconds. `last` is the last sequence number, `synced` the one up to which all is synced.
+    by `begin_sync`, and answers once `synced` has come so far; with `everysec` `tick`; with `os` the system. `clock` is
+    the Unix time in seconds. `last` is the last sequence number, `synced` the one up to which all is synced.
     Raises JournalError where the journal cannot be opened; `opening` tells what was found.
     """
 
