@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vwserve.durability.snapshot import FORMAT, Provenance, Snapshot
+from tests.durability.test_stretches import closed
+from vwserve.durability.provenance import Provenance
+from vwserve.durability.snapshot import FORMAT, Moment, Snapshot
+from vwserve.durability.stretches import Stretches
 from vwserve.learner import Standing
 from vwserve.model.progress import Pairs
-from vwserve.model.servable import Servable
 from vwserve.model.state import Counts, State
 from vwserve.transforms.stated import Fingerprint
 
@@ -21,9 +23,9 @@ real = st.floats(allow_nan=False, allow_infinity=False)
 words = st.text(max_size=20)
 sparse = st.lists(st.integers(0, 8191), max_size=6).filter(lambda each: len(each) % 2 == 0).map(tuple)
 
-PROVENANCE = Provenance("ctr", 3, 1, "-b 10 --oaa 3", (Fingerprint("mdl", "1", "{}", "ab"),), "drop", None)
+PROVENANCE = Provenance("ctr", "-b 10 --oaa 3", (Fingerprint("mdl", "1", "{}", "ab"),), "drop", None)
 STATE = State(Counts(5, 4, 4, 1, 4.5, 2.25), Pairs(True, True, 12, (1, 2), (8000, 2)), Standing(1, 2.0))
-SNAPSHOT = Snapshot(7, 1.7e9, PROVENANCE, STATE, 99, True, "00", 10)
+SNAPSHOT = Snapshot(7, 1.7e9, PROVENANCE, STATE, Moment(2, Stretches(((1, 50), (81, 99))), 99), True, "00", 10)
 
 snapshots = st.builds(
     Snapshot,
@@ -32,8 +34,6 @@ snapshots = st.builds(
     st.builds(
         Provenance,
         words,
-        whole,
-        whole,
         words.filter(lambda each: each == each.strip()),
         st.lists(st.builds(Fingerprint, words, words, words, words), max_size=3).map(tuple),
         words,
@@ -41,11 +41,11 @@ snapshots = st.builds(
     ),
     st.builds(
         State,
-        st.builds(Counts, whole, whole, whole, whole, real, real).filter(lambda each: each.weight == 0 or True),
+        st.builds(Counts, whole, whole, whole, whole, real, real),
         st.builds(Pairs, st.booleans(), st.booleans(), st.integers(), sparse, sparse),
         st.builds(Standing, st.none() | st.integers(0, 1), real),
     ),
-    st.none() | whole,
+    st.builds(Moment, whole, closed, whole),
     st.booleans(),
     words,
     whole,
@@ -86,6 +86,7 @@ def test_a_person_finds_what_the_contract_promises() -> None:
     content = json.loads(SNAPSHOT.text())
     assert (content["number"], content["time"], content["examples"], content["journal"]) == (7, 1.7e9, 5, 99)
     assert content["vw"] == "-b 10 --oaa 3 --indexing 1"
+    assert (content["lineage"], content["learned_from_journal"]) == (2, [[1, 50], [81, 99]])
     assert content["loss"] == 0.5
     assert content["transforms"] == [{"kind": "mdl", "version": "1", "options": "{}", "artifact": "ab"}]
     assert content["sha256"] == "00"
@@ -94,27 +95,3 @@ def test_a_person_finds_what_the_contract_promises() -> None:
 def test_the_loss_is_unknown_before_any_label() -> None:
     none = replace(SNAPSHOT, state=replace(STATE, counts=Counts(5, 0, 0, 0, 0.0, 0.0)))
     assert none.loss is None
-
-
-def test_what_is_made_alike_has_not_changed() -> None:
-    assert PROVENANCE.changes(replace(PROVENANCE, version=9, drop="other", arguments="-b  10 '--oaa' 3")) == []
-
-
-@pytest.mark.parametrize(
-    ("now", "text"),
-    [
-        (replace(PROVENANCE, arguments="-b 11 --oaa 3"), "arguments were '-b 10 --oaa 3' and are '-b 11 --oaa 3'"),
-        (replace(PROVENANCE, initial="digest"), "'initial' is another"),
-        (replace(PROVENANCE, transforms=()), "were mdl and are none"),
-        (replace(PROVENANCE, transforms=(Fingerprint("mdl", "2", "{}", "cd"),)), "mdl has other version, artifact"),
-    ],
-)
-def test_what_is_made_otherwise_is_named(now: Provenance, text: str) -> None:
-    (change,) = PROVENANCE.changes(now)
-    assert text in change
-
-
-def test_the_provenance_of_a_servable_is_its_own() -> None:
-    servable = Servable("m", "-b 10", version=4)
-    assert Provenance.of(servable, "drop") == Provenance("m", 4, 1, "-b 10", (), "drop", None)
-    servable.close()

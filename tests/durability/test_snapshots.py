@@ -12,13 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.durability.test_snapshot import SNAPSHOT
+from tests.durability.test_snapshot import PROVENANCE, SNAPSHOT
 from vwserve.durability.disk import Disk
 from vwserve.durability.keeping import Keeping
-from vwserve.durability.snapshot import Provenance, Snapshot, SnapshotError
+from vwserve.durability.snapshot import Moment, Snapshot, SnapshotError
 from vwserve.durability.snapshots import Snapshots
 from vwserve.durability.storing import store
+from vwserve.durability.stretches import Stretches
 from vwserve.model.servable import Servable
+
+MOMENT = Moment(1, Stretches(()), 0)
 
 
 def put(folder: Path, number: int, time_s: float = 0.0, content: bytes = b"a model") -> Snapshot:
@@ -111,6 +114,54 @@ def test_one_that_is_not_there_is_an_error_that_names_those_that_are(tmp_path: P
         Snapshots(tmp_path).good(7)
 
 
+def test_one_whose_description_says_another_number_is_not_taken_for_it(tmp_path: Path) -> None:
+    put(tmp_path, 1)
+    (tmp_path / "1.json").rename(tmp_path / "2.json")
+    with pytest.raises(SnapshotError, match=r"2\.json describes the snapshot 1; was it renamed"):
+        Snapshots(tmp_path).described(2)
+
+
+def test_those_that_are_not_wanted_are_passed_over(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        put(tmp_path, number)
+    snapshots = Snapshots(tmp_path)
+    assert [each.number for each in snapshots.newest(lambda each: each.number != 2)] == [3, 1]
+    newest = snapshots.newest_good(lambda each: each.number < 3)
+    assert newest.snapshot is not None and newest.snapshot.number == 2
+
+
+def test_the_wanted_ones_go_on_past_a_description_that_cannot_be_read(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        put(tmp_path, number)
+    empty(tmp_path / "3.json")
+    assert [each.number for each in Snapshots(tmp_path).newest(lambda _: True)] == [2, 1]
+
+
+def test_one_that_was_verified_just_now_is_not_read_again(tmp_path: Path) -> None:
+    put(tmp_path, 1)
+    flip(tmp_path / "1.vw")  # as nothing does within a turn: it shows that nobody looked
+    newest = Snapshots(tmp_path).newest_good(verified=[1])
+    assert newest.snapshot is not None and newest.corrupt == ()
+
+
+def test_whoever_reads_makes_and_removes_nothing(tmp_path: Path) -> None:
+    put(tmp_path, 1)
+    for name in ("2.vw", ".3.vw.part"):
+        (tmp_path / name).write_bytes(b"half")
+    before = files(tmp_path)
+    assert [each.number for each in Snapshots(tmp_path, reading=True).list()] == [1]
+    assert files(tmp_path) == before
+    with pytest.raises(SnapshotError, match="No such file"):
+        Snapshots(tmp_path / "missing", reading=True)
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_number_that_is_reserved_is_given_to_no_other(tmp_path: Path) -> None:
+    put(tmp_path, 4)
+    snapshots = Snapshots(tmp_path)
+    assert (snapshots.reserve(), snapshots.reserve(), snapshots.next_number()) == (5, 6, 7)
+
+
 def test_what_a_crash_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
     put(tmp_path, 1)
     for name in ("2.vw", ".3.vw.part", ".4.json.part", "4.vw"):
@@ -165,9 +216,8 @@ def test_neither_the_newest_good_one_nor_a_pinned_one_is_ever_removed(
 
 def test_taking_one_removes_those_that_are_superseded(tmp_path: Path) -> None:
     snapshots, servable = Snapshots(tmp_path), Servable("m", "-b 10")
-    provenance = Provenance.of(servable, "drop")
     for time_s in range(6):
-        snapshots.take(servable, provenance, now_s=time_s, keeping=Keeping(2), pinned=[1])
+        snapshots.take(servable, PROVENANCE, MOMENT, now_s=time_s, keeping=Keeping(2), pinned=[1])
         snapshots.finish()
     assert [each.number for each in snapshots.list()] == [6, 5, 1]
     servable.close()
@@ -183,7 +233,7 @@ def test_one_that_was_taken_stands_although_an_old_one_cannot_be_removed(
     snapshots, servable = Snapshots(tmp_path), Servable("m", "-b 10")
     with monkeypatch.context() as context:
         context.setattr(Disk, "unlink", unlink)
-        taking = snapshots.take(servable, Provenance.of(servable, ""), now_s=1.0, keeping=Keeping(1))
+        taking = snapshots.take(servable, PROVENANCE, MOMENT, now_s=1.0, keeping=Keeping(1))
         assert snapshots.finish().number == 2
         assert "Permission denied" in taking.remark
         with pytest.raises(SnapshotError, match="cannot remove old snapshots"):

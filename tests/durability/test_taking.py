@@ -18,17 +18,23 @@ from pathlib import Path
 
 import pytest
 
+from tests.durability.test_snapshot import PROVENANCE
 from tests.learner import lines
 from tests.learner.reference import vw
 from vwserve.durability.disk import Disk
-from vwserve.durability.snapshot import Provenance, Snapshot, SnapshotError
+from vwserve.durability.snapshot import Moment, Snapshot, SnapshotError
 from vwserve.durability.snapshots import Snapshots
-from vwserve.durability.taking import Taking
+from vwserve.durability.stretches import Stretches
+from vwserve.durability.taking import Taking, make_apart
+from vwserve.errors import StateError
 from vwserve.learner import Learner
 from vwserve.model.servable import Servable
+from vwserve.model.state import EMPTY
 
 CLICKS = "--loss_function logistic --link logistic -b 12 -q fg"
 NOW_S = 1.7e9
+REPOSITORY = Path(__file__).resolve().parents[2]
+MOMENT = Moment(1, Stretches(((1, 5),)), 5)
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +60,8 @@ def trained(arguments: str = CLICKS, count: int = 200) -> Servable:
 
 def begin(snapshots: Snapshots, servable: Servable, within_s: float = 60.0) -> Taking:
     """Begin to take one."""
-    return snapshots.take(servable, Provenance.of(servable, "drop"), now_s=NOW_S, journal=5, within_s=within_s)
+    provenance = replace(PROVENANCE, arguments=servable.arguments)
+    return snapshots.take(servable, provenance, MOMENT, now_s=NOW_S, within_s=within_s)
 
 
 def taken(snapshots: Snapshots, servable: Servable) -> Snapshot:
@@ -268,6 +275,96 @@ def test_threads_that_hold_locks_do_not_hold_up_the_child(folder: Path) -> None:
         thread.join()
 
 
+def test_the_journal_is_on_the_disk_before_the_snapshot_is(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = tmp_path / "calls"
+
+    def told(name: str) -> Callable[..., object]:
+        call = getattr(Disk, name)
+
+        def step(disk: Disk, *arguments: object) -> object:
+            with calls.open("a") as file:
+                file.write(f"{name} {arguments[0]}\n")
+            return call(disk, *arguments)
+
+        return step
+
+    for name in ("sync", "create"):
+        monkeypatch.setattr(Disk, name, told(name))
+    snapshots = Snapshots(folder)
+    with (tmp_path / "1.dat").open("wb") as first, (tmp_path / "2.dat").open("wb") as second:
+        journal = [first.fileno(), second.fileno()]
+        snapshots.take(trained(), PROVENANCE, MOMENT, now_s=NOW_S, sync_first=journal)
+        snapshots.finish()
+    made = calls.read_text().splitlines()
+    assert made[:3] == [*(f"sync {fd}" for fd in journal), f"create {folder / '.1.vw.part'}"]
+
+
+def test_where_the_journal_cannot_be_synced_there_is_no_snapshot(folder: Path, tmp_path: Path) -> None:
+    class Broken(Disk):
+        def sync(self, fd: int) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    snapshots = Snapshots(folder, Broken())
+    with (tmp_path / "1.dat").open("wb") as journal:
+        snapshots.take(trained(), PROVENANCE, MOMENT, now_s=NOW_S, sync_first=[journal.fileno()])
+        with pytest.raises(SnapshotError, match="Input/output error"):
+            snapshots.finish()
+    assert files(folder) == []
+
+
+# -- what a child makes itself ---------------------------------------------------------------------------------------
+
+
+def apart(make: Callable[[], tuple[Snapshot, Learner]], folder: Path) -> Taking:
+    """Begin to make snapshot 1 in a child."""
+    folder.mkdir(exist_ok=True)
+    draft = Snapshot(1, NOW_S, PROVENANCE, EMPTY, MOMENT, exact=True)
+    return make_apart(make, draft, folder, Disk(), within_s=60.0)
+
+
+def test_what_a_child_makes_and_says_of_it_is_in_the_folder(folder: Path, tmp_path: Path) -> None:
+    def make() -> tuple[Snapshot, Learner]:
+        servable = trained()
+        return Snapshot(1, NOW_S, PROVENANCE, servable.state(), MOMENT, exact=False), servable.learner
+
+    apart(make, folder).finish()
+    stored, here = Snapshots(folder).good(1), trained()
+    assert (stored.state, stored.exact) == (here.state(), False)
+    here.save(tmp_path / "here.vw")
+    assert (folder / "1.vw").read_bytes() == (tmp_path / "here.vw").read_bytes()
+    here.close()
+
+
+def test_what_a_child_cannot_make_is_reported_and_nothing_is_left(folder: Path) -> None:
+    def make() -> tuple[Snapshot, Learner]:
+        raise StateError("no snapshot leads there")
+
+    with pytest.raises(SnapshotError, match="no snapshot leads there"):
+        apart(make, folder).finish()
+    assert files(folder) == []
+
+
+def test_a_child_that_is_stopped_while_it_makes_leaves_nothing(folder: Path) -> None:
+    def make() -> tuple[Snapshot, Learner]:
+        while True:
+            signal.pause()
+
+    taking = apart(make, folder)
+    assert not taking.wait(0.0)
+    taking.stop()
+    with pytest.raises(SnapshotError, match="SIGKILL"):
+        taking.finish()
+    assert files(folder) == []
+
+
+@pytest.mark.usefixtures("no_fork")
+def test_nothing_is_made_where_the_system_makes_no_child(folder: Path) -> None:
+    with pytest.raises(SnapshotError, match="Cannot allocate memory"):
+        apart(lambda: pytest.fail("it was made in the process itself"), folder)
+
+
 # -- what goes wrong -------------------------------------------------------------------------------------------------
 
 STEPS = ("create", "write", "sync", "rename", "sync_folder")
@@ -448,8 +545,8 @@ def test_nor_is_any_where_the_disk_may_not_take_it(folder: Path, monkeypatch: py
 ORPHAN = """
 import os, signal, sys
 from pathlib import Path
+from tests.durability.test_snapshot import SNAPSHOT
 from vwserve.durability.disk import Disk
-from vwserve.durability.snapshot import Provenance
 from vwserve.durability.snapshots import Snapshots
 from vwserve.model.servable import Servable
 
@@ -460,14 +557,16 @@ def wait(disk, path):
 
 Disk.create = wait
 servable = Servable("m", "-b 10")
-Snapshots(Path(sys.argv[1])).take(servable, Provenance.of(servable, ""), now_s=0.0)
+Snapshots(Path(sys.argv[1])).take(servable, SNAPSHOT.provenance, SNAPSHOT.moment, now_s=0.0)
 signal.pause()
 """
 
 
 def test_the_child_does_not_outlive_the_daemon(folder: Path) -> None:
     """Standard output ends only once no process has it open any more."""
-    done = subprocess.run([sys.executable, "-c", ORPHAN, str(folder)], capture_output=True, timeout=60.0, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHAN, str(folder)], cwd=REPOSITORY, capture_output=True, timeout=60.0, check=False
+    )
     assert done.returncode == -signal.SIGKILL
     assert files(folder) != []
     Snapshots(folder)

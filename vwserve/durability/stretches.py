@@ -65,9 +65,10 @@ class Stretches:
         return self._of((max(first, last + 1), end) for first, end in self.ranges)
 
     def without(self, first: int, last: int | None) -> Stretches:
-        """All but the examples from `first` to `last`, or to any later one."""
-        before = self.upto(first - 1).ranges
-        return self._of([*before, *(self.after(last).ranges if last is not None else ())])
+        """All but the examples from `first` to `last`, or to any later one; there are none where `last` is less."""
+        if last is None:
+            return self.upto(first - 1)
+        return self._of([*self.upto(first - 1), *self.after(max(last, first - 1))])
 
     def then(self, first: int, last: int | None = None) -> Stretches:
         """With the examples from `first` on, or to `last`, behind the others, which must end before."""
