@@ -29,9 +29,12 @@ from vwserve.durability.segments import (
     foreign_in,
     path_of,
     segments_in,
+    steady_segments_in,
     whole_blocks,
 )
 from vwserve.durability.times import good_bytes
+
+_LOOKS = 4  # for files that get other names meanwhile, one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,25 @@ def look_through(folder: Path, *, multiline: bool) -> Opening:
 
     Raises JournalError and OSError.
     """
+    for _ in range(_LOOKS - 1):
+        try:
+            return _look_through(folder, multiline)
+        except FileNotFoundError:  # renamed, compressed or removed between the look and the use
+            continue
+    return _look_through(folder, multiline)
+
+
+def _look_through(folder: Path, multiline: bool) -> Opening:
     gaps: list[Gap] = []
-    segments = segments_in(folder)
+    # A segment that is being compressed is there twice for a moment; the plain one, which comes first, counts.
+    by_number = {segment.first: segment for segment in reversed(steady_segments_in(folder))}
+    segments = [by_number[first] for first in sorted(by_number)]
     first = segments[0].first if segments else 1
     last = first - 1
     for segment in segments:
         if segment.first != last + 1:
+            if segment.ending == NEXT:  # nothing in it was promised: `put_in_order` will cut it off
+                break
             gaps.append(Gap(segment.path, last, segment.first))
         last = segment.first - 1 + _count(segment, multiline)[0]
     return Opening(first, last, gaps=tuple(gaps))
