@@ -1,6 +1,7 @@
 """Model files that are whole or not there.
 
-VW removes the old file before it moves the new one into its place, and says nothing where it could not write one.
+VW removes the old file before it moves the new one into its place, says nothing where it could not open one, and leaves
+what it had written where the disk was full.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from pathlib import Path
 
 from vwserve.errors import ModelError
 
+_ENDING = ".writing"  # VW opens the path with this ending, and then renames what it opened
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Where to write a file that then takes the place of `path`; raises ModelError where that cannot be done."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
+    under_way = draft.with_name(draft.name + _ENDING)
     try:
         draft.touch()
         yield draft
@@ -29,6 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
         raise ModelError(f"cannot write the model to {path}: {error}") from error
     finally:
         draft.unlink(missing_ok=True)
+        under_way.unlink(missing_ok=True)
 
 
 def link_to(pipe: int, folder: Path) -> Path:
@@ -37,7 +42,6 @@ def link_to(pipe: int, folder: Path) -> Path:
     What VW cannot write to a disk it leaves out without a word; whoever reads a pipe can write with more care.
     """
     path = folder / "model"
-    # VW opens the path with this ending, and then renames what it opened.
-    for each in (path, path.with_name("model.writing")):
+    for each in (path, path.with_name(path.name + _ENDING)):
         each.symlink_to(f"/proc/self/fd/{pipe}")
     return path
