@@ -27,6 +27,11 @@ class Replayed:
         """All that was answered."""
         return self.examples + self.errors
 
+    def look_for_errors(self, text: bytes) -> None:
+        """Count the errors among answers, which are whole lines."""
+        if _ERROR in text:
+            self.errors += text.startswith(_ERROR) + text.count(b"\n" + _ERROR)
+
 
 def replay(
     servable: Servable,
@@ -53,15 +58,14 @@ def replay(
         while pending:  # the answers end after a save, in a daemon to give others their turn
             for text in session.answers():
                 write(text)
-                if _ERROR in text:
-                    done.errors += text.startswith(_ERROR) + text.count(b"\n" + _ERROR)
+                done.look_for_errors(text)
             pending = not session.idle
         curve.settle()
 
     for chunk in chunks:
         start = 0
         while start < len(chunk):
-            end = _end_of_lines(chunk, start, curve.remaining)
+            end = end_of_lines(chunk, start, curve.remaining)
             session.receive(chunk[start:end])
             answer()
             start = end
@@ -75,7 +79,7 @@ def replay(
     return done
 
 
-def _end_of_lines(chunk: bytes, start: int, lines: int) -> int:
+def end_of_lines(chunk: bytes, start: int, lines: int) -> int:
     """Where the next so many lines end; the end of the chunk where it has no more."""
     if chunk.count(b"\n", start) <= lines:
         return len(chunk)
