@@ -64,6 +64,14 @@ def replayed(folder: Path, data: Path, *words: str) -> bytes:
     return (folder / "p.txt").read_bytes()
 
 
+def relearned(folder: Path, journal: Path, *words: str) -> bytes:
+    """The predictions of the command over a journal."""
+    drop = folder / "models.d" / "m.yaml"
+    command = ["replay", str(drop), "--journal", str(journal), "--plugins", str(folder / "plugins.d"), "-p", "p.txt"]
+    subprocess.run([sys.executable, "-m", "vwserve", *command, *words], cwd=folder, check=True, capture_output=True)
+    return (folder / "p.txt").read_bytes()
+
+
 def start(start_daemon: StartDaemon, folder: Path, drop: str) -> Daemon:
     (folder / "plugins.d").mkdir()
     (folder / "plugins.d" / "upper.py").write_text(PLUGIN)
@@ -99,10 +107,12 @@ def test_a_static_model(start_daemon: StartDaemon, folder: Path, elec2: tuple[by
     daemon = start(start_daemon, folder, CLICKS)
     served(daemon, text)
     daemon.ask(b"save_seed.vw\n")
+    daemon.wait_for("seed.vw")
     (folder / "seed.vw").write_bytes((folder / "state" / "m" / "exports" / "seed.vw").read_bytes())
-    (folder / "models.d" / "m.yaml").write_text(CLICKS + "learn: false\ninitial: ../seed.vw\n")
+    static = CLICKS + "learn: false\ninitial: ../seed.vw\non_change: fresh\n"
+    (folder / "models.d" / "m.yaml").write_text(static)
     assert daemon.terminate() == 0
-    answers = served(start_daemon({"m": CLICKS + "learn: false\ninitial: ../seed.vw\n"}, "plugins: plugins.d\n"), text)
+    answers = served(start_daemon({"m": static}, "plugins: plugins.d\n"), text)
     assert len(set(answers.splitlines())) > 1000
     assert replayed(folder, data) == answers
     model = vwserve.load(folder / "models.d" / "m.yaml", folder / "plugins.d")
@@ -139,3 +149,21 @@ def test_a_model_of_several_lines(start_daemon: StartDaemon, folder: Path) -> No
     assert replayed(folder, folder / "data.vw", "--learn") == answers
     model = vwserve.load(folder / "models.d" / "m.yaml", folder / "plugins.d")
     assert model.learn(text.split(b"\n")) == [line for line in answers.decode().splitlines() if line]
+
+
+def test_the_journal_of_a_daemon_that_goes_on_learning(
+    start_daemon: StartDaemon, folder: Path, elec2: tuple[bytes, Path]
+) -> None:
+    rows = elec2[0].splitlines(keepends=True)[:20_000]  # all of them labelled
+    daemon = start(start_daemon, folder, CLICKS)
+    answers = served(daemon, b"".join(rows))
+    daemon.ask(b"save_then.vw\n")
+    daemon.wait_for("then.vw")
+    more: list[bytes] = []
+    learning = threading.Thread(target=lambda: more.append(served(daemon, b"".join(rows) * 3)))
+    learning.start()
+    journal = folder / "state" / "m" / "journal"
+    assert relearned(folder, journal, "--until", "#20000", "--save", "ours.vw") == answers
+    assert (folder / "ours.vw").read_bytes() == (folder / "state" / "m" / "exports" / "then.vw").read_bytes()
+    learning.join()
+    assert relearned(folder, journal) == answers + more[0]

@@ -8,7 +8,7 @@ import sys
 from contextlib import closing
 from datetime import datetime, timezone
 
-from vwserve.cli.offline import add_arguments, open_data, positive, read_model
+from vwserve.cli.offline import add_data, add_model, open_data, positive, read_model
 from vwserve.errors import VwserveError
 
 NAME = "fit"
@@ -20,7 +20,8 @@ _EPOCH = "SOURCE_DATE_EPOCH"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    add_arguments(parser)
+    add_model(parser)
+    add_data(parser, required=True)
     parser.add_argument(
         "--only", metavar="KIND", help="fit only transforms of this kind; the others' artifacts are there"
     )

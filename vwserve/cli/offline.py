@@ -1,4 +1,4 @@
-"""What the commands share that take a model and a file of examples, and no daemon."""
+"""What the commands share that take a model and examples, and no daemon."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ if TYPE_CHECKING:
     from vwserve.model.drop import ModelDrop
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the model, the file and the folder of plugins."""
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the model and the folder of plugins."""
     parser.add_argument("drop", metavar="DROP.yaml", type=Path, help="the model")
+    parser.add_argument("--plugins", metavar="FOLDER", type=Path, help="transform plugins beside the installed ones")
+
+
+def add_data(parser: argparse._ActionsContainer, *, required: bool) -> None:
+    """Add the file of examples."""
     parser.add_argument(
         "--data",
         metavar="FILE",
         type=Path,
-        required=True,
+        required=required,
         help="examples as VW text, plain or compressed by gzip; - is standard input",
     )
-    parser.add_argument("--plugins", metavar="FOLDER", type=Path, help="transform plugins beside the installed ones")
 
 
 def positive(text: str) -> int:

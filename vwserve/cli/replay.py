@@ -1,43 +1,80 @@
-"""`vwserve replay`: a file through a model, in process and by the daemon's own code."""
+"""`vwserve replay`: a file or a journal through a model, in process and by the daemon's own code."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-from vwserve.cli.offline import add_arguments, open_data, positive, read_model
-from vwserve.errors import ConfigurationError, VwserveError
+from vwserve.cli.figures import HEADINGS, row, summary
+from vwserve.cli.meter import Meter
+from vwserve.cli.offline import add_data, add_model, positive
+from vwserve.cli.outputs import check_folder, check_outputs, output
+from vwserve.cli.sources import opened_source, read_files, replayed_drop, tell
+from vwserve.errors import RequestError, VwserveError
+from vwserve.wire.points import Point, Skip, parse_skip, parse_until
 
 if TYPE_CHECKING:
-    from vwserve.model.curve import Point
-    from vwserve.model.drop import ModelDrop
-    from vwserve.model.servable import Servable
+    from vwserve.model.curve import Point as CurvePoint
 
 NAME = "replay"
-HELP = "run a file of examples through a model and report how well it predicts"
-EXAMPLE = "vwserve replay conf/models.d/ctr.yaml --data examples.vw.gz --learn -p predictions.txt"
+HELP = "run a file of examples, or a journal, through a model and report how well it predicts"
+EXAMPLE = (
+    "vwserve replay conf/models.d/ctr.yaml --data examples.vw.gz --learn -p predictions.txt; or: "
+    "vwserve replay conf/models.d/ctr.yaml --journal state/ctr/journal --save rebuilt.vw"
+)
 
-_BUFFER_BYTES = 1 << 20
-_WEIGHTLESS = "the model has no 'initial:' to start from and learns nothing; --learn lets it learn"
-_HEADINGS = f"{'labelled':>12} {'loss so far':>12} {'loss':>12} {'AUC':>8} {'calibration':>12}"
+_OF_JOURNALS = {"base": "--from", "until": "--until", "skip": "--skip", "everything": "--all"}
+
+Parsed = TypeVar("Parsed", Point, Skip)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    add_arguments(parser)
-    parser.add_argument("-p", "--predictions", metavar="FILE", type=Path, help="where the answers go, as the daemon's")
+    add_model(parser)
+    examples = parser.add_mutually_exclusive_group(required=True)
+    add_data(examples, required=False)
+    examples.add_argument(
+        "--journal", metavar="FOLDER", type=Path, help="a model's journal, which is learned as the daemon did"
+    )
     parser.add_argument(
         "--learn", action="store_true", help="learn each labelled line after predicting it; without, predict only"
     )
+    only = parser.add_argument_group("with --journal")
+    only.add_argument(
+        "--from", metavar="NUMBER.vw", dest="base", type=Path, help="go on from this snapshot, not from the beginning"
+    )
+    only.add_argument(
+        "--until",
+        metavar="TIME",
+        type=_reader(parse_until),
+        help="learn what the daemon had learned by then: 2026-11-25T10:00:00Z (without an offset UTC), 1795600800 "
+        "(seconds since 1970), or #1234 (a sequence number)",
+    )
+    only.add_argument(
+        "--skip",
+        metavar="FROM..TO",
+        type=_reader(parse_skip),
+        action="append",
+        default=[],
+        help="leave out these examples: each end, which may be missing, is a sequence number, 2026-11-25T10:00:00Z or "
+        "@1795600800; may be repeated",
+    )
+    only.add_argument(
+        "--all",
+        dest="everything",
+        action="store_true",
+        help="learn all that the journal has, also what a rollback has left out",
+    )
+    parser.add_argument("-p", "--predictions", metavar="FILE", type=Path, help="where the answers go, as the daemon's")
+    parser.add_argument("--save", metavar="MODEL.vw", type=Path, help="write the model as it is in the end")
     parser.add_argument("--dump", metavar="FILE", type=Path, help="write the accepted examples as VW reads them")
     parser.add_argument("--plot", metavar="FILE.svg", type=Path, help="draw loss, AUC and calibration over the stream")
     parser.add_argument(
@@ -47,43 +84,45 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replay the file, write what was asked for, print the figures."""
-    from vwserve.cli.meter import Meter
+    """Replay the examples, write what was asked for, print the figures."""
     from vwserve.model.curve import Curve
-    from vwserve.replay import Recorder, replay
+    from vwserve.replay import Recorder
     from vwserve.replay.plot import draw, require_matplotlib
 
+    _check_options(arguments)
     if arguments.plot is not None:
         require_matplotlib()
-    drop = replace(read_model(arguments.drop, arguments.plugins), learn=arguments.learn)
-    _check_outputs(arguments, drop)
-    file = open_data(arguments.data)
-    meter = Meter(file, sys.stderr)
-    points: list[Point] = []
+    drop = replayed_drop(arguments)
+    outputs = {"-p": "predictions", "--save": "save", "--dump": "dump", "--plot": "plot"}
+    files = {option: getattr(arguments, name) for option, name in outputs.items()}
+    check_outputs(files, read_files(arguments, drop))
+    points: list[CurvePoint] = []
     keeps, prints = arguments.json or arguments.plot is not None, not arguments.json
 
-    def take(point: Point) -> None:
+    def take(point: CurvePoint) -> None:
         if keeps:
             points.append(point)
         if prints:
             meter.clear()
-            print(_row(point))
+            print(row(point))
 
     with ExitStack() as stack:
-        stack.callback(meter.clear)
-        servable = stack.enter_context(_built(drop))
-        write = stack.enter_context(_output(arguments.predictions))
-        record = stack.enter_context(_output(arguments.dump))
-        write_plot = stack.enter_context(_output(arguments.plot))
-        if not drop.learn and drop.initial is None:
-            print(f"vwserve {NAME}: {_WEIGHTLESS}", file=sys.stderr)
+        source = stack.enter_context(opened_source(arguments, drop))
+        servable, before = source.servable, source.servable.labelled
+        write = stack.enter_context(output(arguments.predictions))
+        record = stack.enter_context(output(arguments.dump))
+        write_plot = stack.enter_context(output(arguments.plot))
+        if arguments.save is not None:
+            check_folder(arguments.save)
+        tell(NAME, source)
+        vw_arguments = " ".join(filter(None, [shlex.join(source.words), servable.arguments]))
         if prints:
-            print(f"{drop.path}: model {drop.name}: {servable.summary}")
-            print(f"vw {_vw_arguments(drop, servable)}", _HEADINGS, sep="\n")
+            print(f"{drop.path}: model {drop.name}: {servable.summary}", *source.lines, sep="\n")
+            print(f"vw {vw_arguments}", HEADINGS, sep="\n")
+        meter = Meter(source.reading, sys.stderr, rows=source.rows)
+        stack.callback(meter.clear)
         began_s = time.perf_counter()
-        done = replay(
-            servable,
-            file.chunks(),
+        done = source.run(
             write or (lambda text: None),
             Curve(servable, take, arguments.every),
             model=Recorder(servable, record) if record else None,
@@ -94,10 +133,11 @@ def run(arguments: argparse.Namespace) -> int:
         statistics = servable.statistics()
         figures = {
             "model": drop.name,
-            "arguments": _vw_arguments(drop, servable),
+            "arguments": vw_arguments,
+            **source.figures,
             "rows": done.rows,
             "examples": done.examples,
-            "labelled": servable.labelled,
+            "labelled": servable.labelled - before,
             "errors": done.errors,
             "loss_function": servable.loss,
             **{name: statistics[name] for name in ("loss", "auc", "calibration")},
@@ -108,104 +148,26 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps({**figures, "curve": [asdict(point) for point in points]}))
         else:
-            _report(figures)
+            print(*summary(figures), sep="\n")
+        if arguments.save is not None:
+            servable.save(arguments.save)
         if write_plot is not None:
-            write_plot(draw(points, title=f"{drop.name} over {file.name}", loss=servable.loss))
+            write_plot(draw(points, title=f"{drop.name} over {source.name}", loss=servable.loss))
     return 0
 
 
-@contextmanager
-def _built(drop: ModelDrop) -> Iterator[Servable]:
-    from vwserve.learner import Bounds
-    from vwserve.model.blueprint import Blueprint, fault
-    from vwserve.transforms.pipeline import TransformPool
-
-    try:
-        servable = Blueprint.of(drop, TransformPool()).build(Bounds())
-    except VwserveError as error:
-        raise ConfigurationError([fault(drop, error)]) from error
-    try:
-        yield servable
-    finally:
-        servable.close()
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Raise VwserveError where an option of journals stands beside a file, in which it would do nothing."""
+    given = [option for name, option in _OF_JOURNALS.items() if getattr(arguments, name)]
+    if arguments.journal is None and given:
+        raise VwserveError(f"{given[0]} is about a journal, and --data has none; name the journal with --journal")
 
 
-def _check_outputs(arguments: argparse.Namespace, drop: ModelDrop) -> None:
-    """Raise VwserveError where one file is to be written twice, or is one that is read."""
-    taken: Mapping[str, Sequence[Path]] = {
-        "the data itself": [] if str(arguments.data) == "-" else [arguments.data],
-        "a file that the model is made from": [drop.path, *drop.files],
-    }
-    others = [(what, path) for what, paths in taken.items() for path in paths]
-    for option, path in (("-p", arguments.predictions), ("--dump", arguments.dump), ("--plot", arguments.plot)):
-        if path is None:
-            continue
-        for what, other in others:
-            if _same(path, other):
-                raise VwserveError(f"{path} is {what}; write to another file")
-        others.append((f"also the file of {option}", path))
+def _reader(parse: Callable[[str, float], Parsed]) -> Callable[[str], Parsed]:
+    def read(text: str) -> Parsed:
+        try:
+            return parse(text, time.time())
+        except RequestError as error:
+            raise argparse.ArgumentTypeError(error.text) from error
 
-
-def _same(path: Path, other: Path) -> bool:
-    if os.path.exists(path) and os.path.exists(other):
-        return os.path.samefile(path, other)
-    return os.path.realpath(path) == os.path.realpath(other)
-
-
-@contextmanager
-def _output(path: Path | None) -> Iterator[Callable[[bytes], object] | None]:
-    """What writes to a file; None where none is asked for. Raises VwserveError where that fails, also in the end."""
-    if path is None:
-        yield None
-        return
-    with _written(path):
-        file = path.open("wb", buffering=_BUFFER_BYTES)
-
-    def write(text: bytes) -> None:
-        with _written(path):
-            file.write(text)
-
-    try:
-        yield write
-    finally:
-        with _written(path):
-            file.close()
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise VwserveError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _vw_arguments(drop: ModelDrop, servable: Servable) -> str:
-    """With what `vw` does the same to a dump: the transforms' arguments included."""
-    start = ([] if drop.learn else ["-t"]) + (["-i", str(drop.initial)] if drop.initial else [])
-    return " ".join(filter(None, [shlex.join(start), servable.arguments]))
-
-
-def _row(point: Point) -> str:
-    so_far, loss = _figure(point.loss_so_far), _figure(point.loss)
-    auc, calibration = _figure(point.auc, 4), _figure(point.calibration, 4)
-    return f"{point.labelled:>12,} {so_far:>12} {loss:>12} {auc:>8} {calibration:>12}"
-
-
-def _report(figures: dict[str, Any]) -> None:
-    loss = figures["loss_function"]
-    unit = " (logloss, in nats)" if loss == "logistic" else ""
-    lines: Sequence[tuple[str, str]] = [
-        ("rows", f"{figures['rows']:,} ({figures['labelled']:,} labelled, {figures['errors']:,} errors)"),
-        ("progressive loss", f"{_figure(figures['loss'])} {loss}{unit}"),
-        ("AUC", _figure(figures["auc"], 4)),
-        ("calibration", _figure(figures["calibration"], 4)),
-        ("speed", f"{figures['rows_per_s'] or 0.0:,.0f} rows/s"),
-    ]
-    print()
-    for name, text in lines:
-        print(f"{name:<18}{text}")
-
-
-def _figure(value: float | None, decimals: int = 6) -> str:
-    return "-" if value is None else f"{value:.{decimals}f}"
+    return read
