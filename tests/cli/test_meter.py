@@ -44,6 +44,17 @@ def test_of_a_stream_no_share_is_known() -> None:
     assert terminal.getvalue() == "\r\x1b[Km  10 rows  2.5 MB  10 rows/s"
 
 
+def test_where_the_rows_are_known_their_share_is_shown() -> None:
+    clock, terminal = Clock(), Terminal()
+    file = DataFile(Path("-"), io.BytesIO())
+    meter = Meter(file, terminal, clock.seconds, rows=40)
+    meter.show("m", 1)
+    clock.advance(1)
+    file.read_bytes = 2_500_000
+    meter.show("m", 10)
+    assert terminal.getvalue() == "\r\x1b[Km  [#####...............]  25%  10 rows  2.5 MB  10 rows/s"
+
+
 def test_another_pass_starts_its_own_clock(file: DataFile) -> None:
     clock, terminal = Clock(), Terminal()
     meter = Meter(file, terminal, clock.seconds)
