@@ -379,6 +379,7 @@ class Durable:
             self.lineage.moment(self.position),
             now_s=self._around.clock(),
             sync_first=self._journal.descriptors if self._journal is not None else (),
+            names_first=self._journal.folder if self._journal is not None else None,
             keeping=Keeping(policy.snapshots, policy.hourly, policy.daily),
             pinned=self._pinned,
         )
@@ -462,6 +463,8 @@ class Durable:
             self._around.disk,
             number=self._snapshots.reserve(),
             now_s=self._around.clock(),
+            sync_first=self._journal.descriptors if self._journal is not None else (),
+            names_first=self._journal.folder if self._journal is not None else None,
         )
 
     def successor(

@@ -7,6 +7,7 @@ by up to the size of the models that learn, and by that of the one that is made.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from vwserve.durability.disk import Disk
@@ -31,10 +32,13 @@ def rebuild(
     *,
     number: int,
     now_s: float,
+    sync_first: Sequence[int] = (),
+    names_first: Path | None = None,
 ) -> Taking:
     """Begin to make the snapshot `number` in `folder`: the model of this lineage, as far as `kept` goes.
 
-    The snapshot is to be read from there once the taking is finished. Raises SnapshotError where nothing can be begun.
+    The files open as `sync_first`, and the names in the folder `names_first`, are on disk before it is. It is to be
+    read from there once the taking is finished. Raises SnapshotError where nothing can be begun.
     """
     draft = Snapshot(number, now_s, lineage.provenance, EMPTY, lineage.moment(kept.upto), exact=True)
 
@@ -44,4 +48,4 @@ def rebuild(
         snapshot = Snapshot(number, now_s, lineage.provenance, servable.state(), draft.moment, exact=learner.tells_all)
         return snapshot, learner
 
-    return make_apart(make, draft, folder, disk, within_s=WITHIN_S)
+    return make_apart(make, draft, folder, disk, sync_first=sync_first, names_first=names_first, within_s=WITHIN_S)

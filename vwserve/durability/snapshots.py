@@ -135,15 +135,17 @@ class Snapshots:
         *,
         now_s: float,
         sync_first: Sequence[int] = (),
+        names_first: Path | None = None,
         keeping: Keeping | None = None,
         pinned: Collection[int] = (),
         within_s: float = WITHIN_S,
     ) -> Taking:
         """Begin to take a snapshot of the model as it is now, which is at `moment`.
 
-        The files open as `sync_first`, those of the journal up to then, are on disk before the snapshot is. Once that
-        is, too, those that `keeping` does not ask for are removed, but for `pinned` ones. The owner calls `finish` when
-        the taking is readable. Raises SnapshotError where none can be begun, or one is being taken.
+        The files open as `sync_first`, those of the journal up to then, and the names in its folder `names_first` are
+        on disk before the snapshot is. Once that is, too, those that `keeping` does not ask for are removed, but for
+        `pinned` ones. The owner calls `finish` when the taking is readable. Raises SnapshotError where none can be
+        begun, or one is being taken.
         """
         if self._taking is not None:
             raise SnapshotError(f"snapshot {self._taking.number} of {servable.name} is being taken; wait for its end")
@@ -157,6 +159,7 @@ class Snapshots:
             self._folder,
             self._disk,
             sync_first=sync_first,
+            names_first=names_first,
             superseded=lambda: self._remove(superseded),
             within_s=within_s,
         )

@@ -107,42 +107,60 @@ def take(
     disk: Disk,
     *,
     sync_first: Sequence[int] = (),
+    names_first: Path | None = None,
     superseded: Callable[[], object] = lambda: None,
     within_s: float = WITHIN_S,
 ) -> Taking:
     """Begin to save a model, as it is now, as `snapshot` in `folder`.
 
-    The files open as `sync_first` are on disk before it is. `superseded` is called in the child once the snapshot is,
-    to remove others. Raises SnapshotError where nothing can be begun.
+    The files open as `sync_first`, and the names in the folder `names_first`, are on disk before it is. `superseded` is
+    called in the child once the snapshot is, to remove others. Raises SnapshotError where nothing can be begun.
     """
     kept = [*learner.descriptors, *sync_first]
 
     def made() -> tuple[Snapshot, Learner]:
-        for fd in sync_first:
-            disk.sync(fd)
+        _sync(disk, sync_first, names_first)
         return snapshot, learner
 
     def make_no_child(say: int, refusal: OSError) -> None:
-        for fd in sync_first:
-            disk.sync(fd)
+        _sync(disk, sync_first, names_first)
         _take_here(learner, snapshot, folder, disk, say, refusal)
 
     return _begin(made, snapshot, folder, disk, kept, superseded, within_s, make_no_child)
 
 
 def make_apart(
-    make: Callable[[], tuple[Snapshot, Learner]], draft: Snapshot, folder: Path, disk: Disk, *, within_s: float
+    make: Callable[[], tuple[Snapshot, Learner]],
+    draft: Snapshot,
+    folder: Path,
+    disk: Disk,
+    *,
+    sync_first: Sequence[int] = (),
+    names_first: Path | None = None,
+    within_s: float,
 ) -> Taking:
     """Begin to make a model in a child, and save it as the snapshot that is made with it, of the number of `draft`.
 
-    What `finish` returns then is the draft; the snapshot is in the folder. Raises SnapshotError where nothing can be
-    begun.
+    What is on disk before it is, is as for `take`. What `finish` returns then is the draft; the snapshot is in the
+    folder. Raises SnapshotError where nothing can be begun.
     """
+
+    def made() -> tuple[Snapshot, Learner]:
+        _sync(disk, sync_first, names_first)
+        return make()
 
     def make_no_child(say: int, refusal: OSError) -> None:
         raise refusal
 
-    return _begin(make, draft, folder, disk, [], lambda: None, within_s, make_no_child)
+    return _begin(made, draft, folder, disk, sync_first, lambda: None, within_s, make_no_child)
+
+
+def _sync(disk: Disk, files: Sequence[int], names: Path | None) -> None:
+    """Bring to the disk what a snapshot is to follow: a model must not know of examples that its journal has lost."""
+    for fd in files:
+        disk.sync(fd)
+    if names is not None:
+        disk.sync_folder(names)
 
 
 def _begin(
