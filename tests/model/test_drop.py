@@ -197,7 +197,7 @@ guard: {action: freeze}
 
 def test_keys_that_a_static_model_has_no_use_for_are_checked_and_told(write: Write) -> None:
     content = "vw: -q ab\non_change: fresh\nsnapshot: {every: 5m}\njournal: false\nlearn: false\n"
-    assert read_drop(write(content)).idle == ("snapshot", "journal", "on_change")
+    assert read_drop(write(content)).idle == ("snapshot", "journal")
     assert problems(write(content.replace("5m", "5"))) == [
         "ctr.yaml:3: snapshot.every: '5' has no unit: write 5s for seconds; units are ms s m h d"
     ]

@@ -38,7 +38,7 @@ from vwserve.transforms.plugins import TransformType
 
 WITHOUT_EFFECT = ("guard",)
 # What a model that never learns has no use for: nothing of it changes that would have to be kept.
-FOR_LEARNING = ("snapshot", "journal", "on_change")
+FOR_LEARNING = ("snapshot", "journal")
 
 # Names stand in requests, `@ctr,cvr |u a`, and name a folder of the state.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
