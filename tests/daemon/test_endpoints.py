@@ -12,7 +12,7 @@ from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.testing import MemoryReactor
 
 from vwserve.configuration import Node
-from vwserve.daemon.endpoints import KINDS, endpoint, for_opening, socket_folder
+from vwserve.daemon.endpoints import KINDS, endpoint, for_opening, socket_path
 from vwserve.errors import ConfigurationError
 
 
@@ -150,26 +150,50 @@ def test_a_certificate_file_that_holds_none_is_refused(tmp_path: Path, content: 
     assert "no key and certificate in PEM format" in refusal("ssl:1:privateKey=server.pem", tmp_path)
 
 
-@pytest.mark.parametrize(
-    "text", ["tcp:26542", "tcp:26542:interface=127.0.0.1", "unix:/run/a\\:b:mode=660", "ssl:1:privateKey=k"]
-)
+@pytest.mark.parametrize("text", ["tcp:26542", "tcp:26542:interface=127.0.0.1", "tcp:port=1", "ssl:1:privateKey=k"])
 def test_is_opened_with_room_for_a_burst_of_clients(text: str) -> None:
     assert for_opening(text) == text + ":backlog=1024"
 
 
-@pytest.mark.parametrize("text", ["tcp:1:backlog=5", "tcp:1:127.0.0.1:5", "systemd:domain=INET:index=0", "stdio:"])
+@pytest.mark.parametrize(
+    ("text", "unsaid"),
+    [
+        ("unix:/run/a\\:b:mode=660", ":backlog=1024:lockfile=0"),
+        ("unix:/run/a:660", ":backlog=1024:lockfile=0"),
+        ("unix:/run/a:660:5", ":lockfile=0"),
+        ("unix:/run/a:lockfile=1", ":backlog=1024"),
+        ("unix:/run/backlog\\=5", ":backlog=1024:lockfile=0"),
+    ],
+)
+def test_a_socket_gets_no_lock_unless_it_is_asked_for(text: str, unsaid: str) -> None:
+    assert for_opening(endpoint(node(text)).description) == endpoint(node(text)).description + unsaid
+
+
+@pytest.mark.parametrize(
+    "text", ["tcp:1:backlog=5", "tcp:1:127.0.0.1:5", "systemd:domain=INET:index=0", "stdio:", "unix:/a:600:5:1"]
+)
 def test_is_opened_as_it_is_where_that_is_settled(text: str) -> None:
     assert for_opening(text) == text
 
 
+def test_twisted_takes_what_is_added() -> None:
+    reactor = MemoryReactor()
+    for text in ("tcp:1", "unix:/run/a", "unix:/run/a:660:5"):
+        endpoints.serverFromString(reactor, for_opening(text)).listen(object())
+    assert reactor.tcpServers[0][2] == 1024
+    assert [(backlog, lock) for _, _, backlog, _, lock in reactor.unixServers] == [(1024, False), (5, False)]
+
+
 @pytest.mark.parametrize(
-    ("description", "folder"),
+    ("description", "path"),
     [
-        ("unix:/run/vwserve/a.sock:mode=660", "/run/vwserve"),
-        ("unix:mode=660:address=/run/a.sock", "/run"),
-        (r"unix:/run/a\:b/c.sock", "/run/a:b"),
+        ("unix:/run/vwserve/a.sock:mode=660", "/run/vwserve/a.sock"),
+        ("unix:mode=660:address=/run/a.sock", "/run/a.sock"),
+        (r"unix:/run/a\:b/c.sock", "/run/a:b/c.sock"),
+        (r"unix:/run/a\\:660", "/run/a\\"),
         ("tcp:26542", None),
+        ("stdio:", None),
     ],
 )
-def test_tells_the_folder_of_a_socket(description: str, folder: str | None) -> None:
-    assert socket_folder(description) == (None if folder is None else Path(folder))
+def test_tells_where_a_socket_is(description: str, path: str | None) -> None:
+    assert socket_path(description) == (None if path is None else Path(path))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from vwserve.configuration.schema import known_names, text
 # Clients that may wait to be accepted. With Twisted's own 50 a burst of a thousand takes ten seconds: the system drops
 # the handshakes beyond it, and the clients try again later and later.
 _BACKLOG = 1024
+_UNLESS_SAID = {"backlog": _BACKLOG, "lockfile": 0}
 
 _LONGEST_SOCKET_PATH = 107  # bytes; sun_path in struct sockaddr_un has 108 with its NUL
 
@@ -93,7 +94,10 @@ class Endpoint:
 def endpoint(node: Node) -> Endpoint:
     """Read an endpoint string; raises ConfigurationError with what is wrong with it."""
     description = text(node)
-    kind, *parts = _split(node, description)
+    try:
+        kind, *parts = _parts(description)
+    except ValueError as error:
+        raise node.error(str(error)) from error
     known = [*_BUILT_IN, *_plugin_kinds()]
     if kind not in known:
         example = f"an endpoint is like {KINDS['tcp'].example}"
@@ -118,26 +122,34 @@ def endpoint(node: Node) -> Endpoint:
 
 
 def for_opening(description: str) -> str:
-    """The endpoint as it is opened: with room for a burst of clients, unless it says itself for how many."""
-    kind, *parts = re.split(r"(?<!\\):", description)
-    takes = KINDS.get(kind)
-    positional = [part for part in parts if "=" not in part]
-    if takes is None or "backlog" not in takes.arguments or "backlog=" in description or len(positional) > 1:
-        return description
-    return f"{description}:backlog={_BACKLOG}"
+    """The endpoint as it is opened: with what it does not say itself.
+
+    There is room for a burst of clients. And the socket of a UNIX endpoint gets no lock: Twisted's is a file with the
+    number of its process, which counts as long as there is a process of that number. After a `kill -9` that may be
+    another one, or in a container one that nobody waits for (see `vwserve.daemon.leftover`).
+    """
+    kind, given = _given(description)
+    takes = KINDS[kind].arguments if kind in KINDS else ()
+    unsaid = [f"{name}={value}" for name, value in _UNLESS_SAID.items() if name in takes and name not in given]
+    return ":".join([description, *unsaid])
 
 
-def socket_folder(description: str) -> Path | None:
-    """The folder that the socket of a `unix:` endpoint stands in, None for other kinds."""
-    kind, *parts = re.split(r"(?<!\\):", description)
-    if kind != "unix":
-        return None
-    named = [part for part in parts if part.startswith("address=")]
-    return Path(_literal((named or parts)[0].removeprefix("address="))).parent
+def socket_path(description: str) -> Path | None:
+    """Where the socket of a `unix:` endpoint is, None for other kinds."""
+    kind, given = _given(description)
+    return Path(given["address"]) if kind == "unix" else None
 
 
-def _split(node: Node, description: str) -> Iterator[str]:
-    """The parts between colons, with their backslashes."""
+def _given(description: str) -> tuple[str, dict[str, str]]:
+    """The kind of an endpoint that was read, and its arguments by their names: none of one that only Twisted knows."""
+    kind, *parts = _parts(description)
+    if kind not in KINDS:
+        return kind, {}
+    return kind, {name: value for name, value, _ in _named(kind, parts) if name is not None}
+
+
+def _parts(description: str) -> Iterator[str]:
+    """The parts between colons, with their backslashes; raises ValueError where the last one takes nothing."""
     at = 0
     while True:
         found = _PART.match(description, at)
@@ -147,26 +159,32 @@ def _split(node: Node, description: str) -> Iterator[str]:
         if at == len(description):
             return
         if description[at] != ":":
-            raise node.error(r"ends in a backslash; a backslash takes the next character literally, \\ itself")
+            raise ValueError(r"ends in a backslash; a backslash takes the next character literally, \\ itself")
         at += 1
+
+
+def _named(kind: str, parts: Iterable[str]) -> Iterator[tuple[str | None, str, str]]:
+    """The arguments: name, or None for one too many, value, and the part as written."""
+    positions = iter(KINDS[kind].arguments)  # a named argument takes no position
+    for part in parts:
+        named = _NAME.match(part)
+        name = _literal(named[1]) if named else next(positions, None)
+        yield name, _literal(part[named.end() :] if named else part), part
 
 
 def _literal(part: str) -> str:
     return _ESCAPED.sub(r"\1", part)
 
 
-def _arguments(node: Node, kind: str, parts: list[str]) -> Iterator[tuple[str, str, str]]:
+def _arguments(node: Node, kind: str, parts: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     """The arguments: name, value, and the part as written."""
     names = KINDS[kind].arguments
-    positions = iter(names)  # a named argument takes no position
-    for part in parts:
-        named = _NAME.match(part)
-        name = _literal(named[1]) if named else next(positions, None)
+    for name, value, part in _named(kind, parts):
         if name is None:
             raise node.error(f"{shown(part)} is too much; {kind}: takes {', '.join(names)}")
         if name not in names:
             raise node.error(f"unknown argument {shown(name)} of {kind}:; {known_names(name, names)}")
-        yield name, _literal(part[named.end() :] if named else part), part
+        yield name, value, part
 
 
 def _renamed(part: str, value: str) -> str:

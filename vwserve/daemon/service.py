@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.task import LoopingCall
@@ -18,20 +19,25 @@ from twisted.python.failure import Failure
 
 from vwserve.daemon.commit import GroupCommit
 from vwserve.daemon.control import Control
-from vwserve.daemon.endpoints import for_opening, socket_folder
+from vwserve.daemon.endpoints import for_opening, socket_path
+from vwserve.daemon.leftover import make_way
 from vwserve.daemon.listener import Connections, Listener
 from vwserve.daemon.operations import ControlOperations
 from vwserve.daemon.registry import Registry
 from vwserve.daemon.served import ServedModels
 from vwserve.daemon.settings import Listen, Settings
 from vwserve.daemon.snapshotting import Snapshotting
+from vwserve.daemon.switching import GivenUp, Switching
 from vwserve.daemon.turn import Turn
-from vwserve.durability.durable import Surroundings
-from vwserve.errors import ConfigurationError, Place, Problem
+from vwserve.durability.durable import Durable, Surroundings
+from vwserve.durability.lineage import Lineage
+from vwserve.errors import ConfigurationError, Place, Problem, VwserveError
+from vwserve.model.blueprint import Blueprint, fault
 from vwserve.model.drop import read_drops
 from vwserve.transforms.plugins import PluginFinder
 
 _DRAIN_S = 10.0
+_CLOSE_S = 5.0
 _TICK_S = 1.0
 _THREADS = 4  # that wait for the disk
 _SPARE_DESCRIPTORS = 256  # for models, logs and listeners beside the connections
@@ -57,22 +63,39 @@ class Daemon:
         self._executor = executor or ThreadPoolExecutor(_THREADS, "vwserve-disk")
         self._commit = GroupCommit(reactor)
         self._snapshotting = Snapshotting(reactor)
-        self._registry = Registry(self._settings.limits.bounds, self._state, self._around, self._snapshotting.leave)
+        bounds = self._settings.limits.bounds
+        self._registry = Registry(bounds, self._state, self._around, self._leave, self._replay)
+        self._switching = Switching(reactor, self._executor, self._registry.refresh)
         self._plugins = PluginFinder()
         self._models = ServedModels(reactor, self._registry, self._snapshotting, self._executor, self._exports)
         self._connections = Connections(reactor, self._settings.limits, turn, self._commit)
-        self._operations = ControlOperations(reactor, self._registry, self._snapshotting, self._executor, self.reload)
-        self._control = Control(self._operations, reactor, reactor.seconds)
+        operations = ControlOperations(
+            reactor,
+            self._registry,
+            self._snapshotting,
+            self._switching,
+            self._executor,
+            self.reload,
+            lambda: self.not_ready,
+        )
+        self._control = Control(operations, reactor, reactor.seconds)
         self._control_port: tuple[str, IListeningPort] | None = None
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
         self._listeners: dict[str, Listener] = {}
         self._ports: dict[str, IListeningPort] = {}
+        self._changing = DeferredLock()  # of what is open: one reload at a time, and none while it stops
+        self._stopping = False
 
     @property
     def addresses(self) -> Sequence[str]:
         """The endpoints that are open, as the configuration writes them."""
         return list(self._ports)
+
+    @property
+    def not_ready(self) -> list[str]:
+        """Why not all is served and learned as the configuration says, a text each; none where it is ready."""
+        return [*(["it is stopping"] if self._stopping else []), *self._registry.not_ready]
 
     def load(self) -> list[str]:
         """Serve the models of the drops; what is wrong with one goes to the log, and is returned, too."""
@@ -113,6 +136,13 @@ class Daemon:
 
         Where the settings are wrong, everything stays as it is. Returns what is wrong, which the log has, too.
         """
+        if not self._stopping:  # which would not go on before this has come to its end
+            async with self._changing_alone():
+                if not self._stopping:
+                    return await self._reload()
+        return ["the daemon is stopping; nothing was reloaded"]
+
+    async def _reload(self) -> list[str]:
         try:
             self._settings = self._read()
         except ConfigurationError as error:
@@ -124,36 +154,82 @@ class Daemon:
         self._registry.limit(self._settings.limits.bounds)
         if self._settings.state != self._state:
             self.log.warn("state: {folder} is used from the next start on", folder=self._settings.state)
-        problems = self.load()
+        problems, failures = self.load(), []
         for endpoint in self._ports.keys() - {listen.endpoint for listen in self._settings.listen}:
             self.log.info("closing {endpoint}", endpoint=endpoint)
             self._listeners.pop(endpoint)
-            await maybeDeferred(self._ports.pop(endpoint).stopListening)
+            await self._closed(self._ports.pop(endpoint))
         for listen in self._settings.listen:
             if listen.endpoint in self._listeners:
                 self._listeners[listen.endpoint].configure(listen)
             elif failure := await self._open(listen):
-                self.log.error("{problem}", problem=failure)
-                problems.append(str(failure))
-        for failure in await self._open_control():
+                failures.append(failure)
+        for failure in [*failures, *await self._open_control()]:
             self.log.error("{problem}", problem=failure)
             problems.append(str(failure))
         return problems
 
     async def stop(self) -> None:
         """Accept no more, answer what was accepted, free the models."""
-        self.log.info("draining {connections} connections", connections=len(self._connections))
-        ports = [self._ports.popitem()[1] for _ in list(self._ports)]
-        closing: list[Deferred[object]] = [maybeDeferred(port.stopListening) for port in ports]
-        if self._control_port is not None:
-            closing.append(maybeDeferred(self._control_port[1].stopListening))
-        await DeferredList(closing, consumeErrors=True)
-        await DeferredList([self._connections.drain(_DRAIN_S), self._control.drain(_DRAIN_S)])
-        if self._ticking.running:
-            self._ticking.stop()
-        self._registry.close()
-        self._executor.shutdown()
-        self.log.info("stopped")
+        self._stopping = True
+        async with self._changing_alone():
+            self.log.info("draining {connections} connections", connections=len(self._connections))
+            ports = [self._ports.popitem()[1] for _ in list(self._ports)]
+            if self._control_port is not None:
+                ports.append(self._control_port[1])
+            await DeferredList([self._closed(port) for port in ports])
+            await DeferredList([self._connections.drain(_DRAIN_S), self._control.drain(_DRAIN_S)])
+            if self._ticking.running:
+                self._ticking.stop()
+            self._registry.close()
+            self._executor.shutdown()
+            self.log.info("stopped")
+
+    @asynccontextmanager
+    async def _changing_alone(self) -> AsyncIterator[None]:
+        await self._changing.acquire()
+        try:
+            yield
+        finally:
+            self._changing.release()
+
+    def _closed(self, port: IListeningPort) -> Deferred[object]:
+        """Close a port; fires when it is, or when it should have been.
+
+        Twisted never comes to the end of that where somebody has removed the file of a UNIX socket.
+        """
+        closing: Deferred[object] = maybeDeferred(port.stopListening)
+        closing.addTimeout(_CLOSE_S, self._reactor)
+        return closing.addErrback(lambda failure: self.log.debug("{failure}", failure=failure))
+
+    def _leave(self, durable: Durable) -> None:
+        """See to what is under way with a model that is going to be closed."""
+        self._switching.leave(durable)
+        self._snapshotting.leave(durable)
+
+    def _replay(self, durable: Durable, blueprint: Blueprint) -> Callable[[], None]:
+        """Begin to make of a model what its changed drop describes."""
+        drop, switching = blueprint.drop, self._switching
+        self.log.info("{model}: learns its journal again, as {file} says now", model=drop.name, file=drop.path)
+
+        def done(_: Lineage) -> None:
+            self.log.info("{model}: is as {file} says", model=drop.name, file=drop.path)
+
+        def failed(failure: Failure) -> None:
+            if failure.check(GivenUp):
+                return
+            if isinstance(failure.value, VwserveError):
+                self.log.error("{problem}", problem=self._registry.fail(drop, fault(drop, failure.value)))
+            else:
+                self.log.failure("a fault of vwserve while a model was replaced", failure)
+
+        def work() -> Coroutine[Deferred[Any], Any, Lineage]:
+            return switching.switch(durable, lambda: durable.replaced(blueprint), blueprint)
+
+        switching.leave(durable)
+        replaying = Deferred.fromCoroutine(switching.carry_out(durable, work))
+        replaying.addCallbacks(done, failed)
+        return replaying.cancel
 
     def _tick(self) -> None:
         try:
@@ -179,7 +255,7 @@ class Daemon:
                 return []
             self._control_port = None
             self.log.info("closing {endpoint}", endpoint=endpoint)
-            await maybeDeferred(port.stopListening)
+            await self._closed(port)
         if wanted is None:
             return []
         opened = await self._opened(wanted, self._control)
@@ -200,8 +276,9 @@ class Daemon:
     async def _opened(self, endpoint: str, factory: IProtocolFactory) -> IListeningPort | str:
         """The open port of an endpoint; in words, why it cannot be opened."""
         try:
-            if (folder := socket_folder(endpoint)) is not None:
-                folder.mkdir(parents=True, exist_ok=True)
+            if (path := socket_path(endpoint)) is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                make_way(path)
             port: IListeningPort = await serverFromString(self._reactor, for_opening(endpoint)).listen(factory)
         except Exception as error:  # whatever a kind of endpoint raises: the user sees which one and why
             self.log.debug("{failure}", failure=Failure())
