@@ -78,6 +78,7 @@ def ctl(captured: Captured, *words: str) -> tuple[int, list[str], list[str]]:
     ("words", "line"),
     [
         (["models"], b"models\n"),
+        (["ready"], b"ready\n"),
         (["stats", "ctr"], b"stats ctr\n"),
         (["snapshot", "ctr"], b"snapshot ctr\n"),
         (["snapshots", "ctr"], b"snapshots ctr\n"),
@@ -169,6 +170,16 @@ def test_what_a_reload_finds_wrong_goes_to_stderr_and_exits_1(daemon: Daemon, ca
         ["models: ctr cvr"],
         ["models.d/x.yaml:3: vw: is wrong"],
     )
+
+
+def test_why_a_daemon_is_not_ready_goes_to_stderr_and_exits_1(daemon: Daemon, capsys: Captured) -> None:
+    daemon.pieces = [b'{"ready": false, "reasons": ["no model is served", "it is stopping"]}\n']
+    assert ctl(capsys, "--to", "unix:c.sock", "ready") == (1, ["ready: no"], ["no model is served", "it is stopping"])
+
+
+def test_a_daemon_that_is_ready_exits_0(daemon: Daemon, capsys: Captured) -> None:
+    daemon.pieces = [b'{"ready": true, "reasons": []}\n']
+    assert ctl(capsys, "--to", "unix:c.sock", "ready") == (0, ["ready: yes"], [])
 
 
 # -- errors --------------------------------------------------------------------------------------------------------

@@ -31,6 +31,10 @@ class Work:
         self.begun.append("models")
         return [{"model": "ctr"}]
 
+    def ready(self) -> Answer:
+        """It is."""
+        return {"ready": True, "reasons": []}
+
     def stats(self, model: str) -> Answer:
         """Of one model only; another is none, and a third is our fault."""
         self.begun.append(("stats", model))

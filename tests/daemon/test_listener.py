@@ -1,7 +1,5 @@
 """Accepting connections within limits, closing idle ones, and draining them all."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import cast
 
 import pytest
@@ -13,10 +11,9 @@ from twisted.logger import capturedLogs
 
 from vwserve.daemon.listener import Connections, Listener
 from vwserve.daemon.protocol import LineProtocol
-from vwserve.daemon.served import ServedModels
 from vwserve.daemon.settings import Listen
 from vwserve.guard.limits import Limits
-from vwserve.model.registry import Registry
+from vwserve.wire import Models
 
 PEER = IPv4Address("TCP", "192.0.2.1", 1234)
 REFUSED = b"!error busy too many connections; try again later\n"
@@ -89,16 +86,26 @@ class Client:
         return self.received
 
 
+class NoModels:
+    """Serves none."""
+
+    def get(self, name: str) -> None:
+        """None."""
+
+    def names(self) -> list[str]:
+        """None."""
+        return []
+
+
 class World:
     """Connections and a listener, on a clock; no models, so that every example is answered by an error."""
 
-    def __init__(self, folder: Path, idle_s: float = 80.0) -> None:
+    def __init__(self, idle_s: float = 80.0) -> None:
         self.limits = Limits(connections=3, line_bytes=64, idle_s=idle_s)
         self.clock = Clock()
         self.connections = Connections(self.clock, self.limits)
         self.connections.start()
-        models = ServedModels(Registry(self.limits.bounds, folder))
-        self.listener = Listener(Listen("tcp:0", "ctr"), models, self.connections)
+        self.listener = Listener(Listen("tcp:0", "ctr"), cast(Models, NoModels()), self.connections)
 
     def connect(self, holds: bool = False) -> Client:
         """A new client."""
@@ -110,15 +117,9 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world() -> World:
     """At most 3 connections, idle for at most 80 seconds."""
-    return World(tmp_path)
-
-
-@pytest.fixture
-def make_world(tmp_path: Path) -> Callable[[float], World]:
-    """Makes a world with another idle time."""
-    return lambda idle_s: World(tmp_path, idle_s)
+    return World()
 
 
 # -- accepting -----------------------------------------------------------------------------------------------------
@@ -232,8 +233,8 @@ def test_another_idle_time_holds_for_all_clients(world: World) -> None:
     assert client.gone()
 
 
-def test_a_long_idle_time_is_looked_at_every_minute(make_world: Callable[[float], World]) -> None:
-    world = make_world(3600.0)
+def test_a_long_idle_time_is_looked_at_every_minute() -> None:
+    world = World(3600.0)
     client = world.connect()
     world.wait(3590)
     assert not client.gone()

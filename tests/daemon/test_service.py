@@ -1,19 +1,20 @@
 """The daemon as a whole, on a reactor in memory: start, reload, stop."""
 
 import json
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import connectionDone
-from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.internet.testing import StringTransport
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
+from tests.daemon.memory import Reactor, Waiting, result_of
+from tests.durability.power import Inline
 from vwserve.daemon.service import Daemon
 from vwserve.daemon.settings import read_settings
 from vwserve.errors import ConfigurationError
@@ -25,11 +26,15 @@ class Ran:
     def __init__(self, folder: Path, logged: list[str]) -> None:
         self.logged = logged
         self.folder = folder
-        self.reactor = MemoryReactorClock()
+        self.reactor = Reactor()
         (folder / "models.d").mkdir()
         self.drop("ctr", "--loss_function logistic --link logistic -b 10")
         self.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]")
-        self.daemon = Daemon(self.reactor, lambda: read_settings(folder / "vwserve.yaml"))
+        self.daemon = self.make()
+
+    def make(self) -> Daemon:
+        """A daemon of the configuration as it is now."""
+        return Daemon(self.reactor, lambda: read_settings(self.folder / "vwserve.yaml"), executor=Inline())
 
     def configure(self, text: str) -> None:
         """Write the configuration."""
@@ -42,7 +47,7 @@ class Ran:
     def start(self) -> None:
         """Load and listen."""
         self.daemon.load()
-        finish(self.daemon.listen())
+        result_of(self.daemon.listen())
 
     def ports(self) -> list[int]:
         """The ports that were opened, in the order in which they were."""
@@ -73,16 +78,6 @@ class Client:
         self.protocol.dataReceived(text)
         answer: bytes = self.transport.value()
         return answer
-
-
-def finish(coroutine: Coroutine[Deferred[Any], Any, None]) -> None:
-    """Run to the end what needs no time, and raise what it raises."""
-    results: list[object] = []
-    Deferred.fromCoroutine(coroutine).addBoth(results.append)
-    assert results, "it waits for something"
-    error = getattr(results[0], "value", None)
-    if isinstance(error, BaseException):
-        raise error
 
 
 @pytest.fixture
@@ -119,7 +114,7 @@ def test_serves_the_good_models_beside_a_bad_one(ran: Ran) -> None:
 
 def test_says_which_listener_has_no_model(ran: Ran) -> None:
     ran.configure("listen: [{endpoint: 'tcp:1001', model: crt}]")
-    ran.daemon = Daemon(ran.reactor, lambda: read_settings(ran.folder / "vwserve.yaml"))
+    ran.daemon = ran.make()
     ran.start()
     assert any("no model is called 'crt'" in line for line in ran.logged)
     assert ran.ask(b"|u a\n").startswith(b"!error no-model ")
@@ -141,7 +136,7 @@ def test_reload_adds_and_removes_models_and_keeps_what_others_learned(ran: Ran) 
     before = ran.ask(b"|u a\n")
     ran.drop("new", "-b 10")
     (ran.folder / "models.d" / "old.yaml").unlink()
-    finish(ran.daemon.reload())
+    result_of(ran.daemon.reload())
     assert ran.ask(b"!models\n") == b"ctr new\n"
     assert ran.ask(b"|u a\n") == before
 
@@ -161,11 +156,11 @@ def test_reload_keeps_what_a_model_with_a_plugin_of_the_folder_learned(ran: Ran)
     )
     ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]\nplugins: plugins.d")
     ran.drop("ctr", "-b 10\ntransforms: [{kind: constant}]")
-    finish(ran.daemon.reload())
+    result_of(ran.daemon.reload())
     ran.start()
     ran.ask(b"1 |u a\n")
     before = ran.ask(b"|u a\n")
-    finish(ran.daemon.reload())
+    result_of(ran.daemon.reload())
     assert ran.ask(b"|u a\n") == before != b"0\n"
     assert json.loads(ran.ask(b"!stats ctr\n"))["version"] == 1
 
@@ -176,18 +171,18 @@ def test_reload_opens_changes_and_closes_listeners(ran: Ran) -> None:
     ran.configure(
         "listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: cvr}, {endpoint: 'tcp:1002', model: ctr}]"
     )
-    finish(ran.daemon.reload())
+    result_of(ran.daemon.reload())
     assert ran.ports() == [1001, 1002]
     assert [ran.ask(b"|u a\n", 0), ran.ask(b"|u a\n", 1)] == [b"0\n", b"0.500000\n"]
     ran.configure("listen: [{endpoint: 'tcp:1002', model: ctr}]")
-    finish(ran.daemon.reload())
+    result_of(ran.daemon.reload())
     assert ran.daemon.addresses == ["tcp:1002"]
 
 
 def test_reload_holds_new_connections_and_all_models_to_other_limits(ran: Ran) -> None:
     ran.start()
     ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1'}]\nlimits: {line_bytes: 1KiB, magnitude: 10}")
-    finish(ran.daemon.reload())
+    result_of(ran.daemon.reload())
     assert ran.ask(b"|u a:50\n").startswith(b"!error bad-example ")
     assert ran.ask(b"|u " + b"a" * 2000 + b"\n").startswith(b"!error too-long ")
 
@@ -196,7 +191,7 @@ def test_a_wrong_configuration_changes_nothing(ran: Ran) -> None:
     ran.start()
     ran.configure("lisetn: []")
     ran.drop("new", "-b 10")
-    finish(ran.daemon.reload())
+    result_of(ran.daemon.reload())
     assert ran.ask(b"!models\n") == b"ctr\n"
     assert any("nothing was reloaded" in line for line in ran.logged)
     assert any("vwserve.yaml:1: lisetn: unknown key" in line for line in ran.logged)
@@ -214,12 +209,14 @@ def test_stop_answers_what_arrived_and_waits_for_the_clients(ran: Ran) -> None:
     assert stopped == [None]
 
 
-def test_stop_does_not_wait_for_ever(ran: Ran) -> None:
+def test_stop_cuts_clients_that_stay(ran: Ran) -> None:
     ran.start()
-    ran.connect()
-    stopped: list[object] = []
-    Deferred.fromCoroutine(ran.daemon.stop()).addBoth(stopped.append)
-    ran.reactor.advance(60.0)
+    client = ran.connect()
+    stopped = Waiting(ran.daemon.stop())
+    ran.reactor.advance(10.0)
+    assert client.transport.disconnected
+    client.protocol.connectionLost(connectionDone)
+    assert stopped.done
     assert ran.reactor.getDelayedCalls() == []
 
 

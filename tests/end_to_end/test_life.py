@@ -123,13 +123,16 @@ def test_hangup_with_a_wrong_configuration_changes_nothing(start_daemon: StartDa
 
 
 def test_saves_leave_copies_that_go_on_where_the_model_was(start_daemon: StartDaemon, folder: Path) -> None:
-    client = start_daemon().connect()
+    daemon = start_daemon()
+    client = daemon.connect()
     client.send(b"1 |u a\n" * 20 + b"save_/etc/../somewhere/mine.vw\nsave\n|u a\n!ping\n")
     *_, prediction, _ = client.lines(22)
-    exports = folder / "state" / "ctr" / "exports"
-    assert sorted(file.name for file in exports.iterdir()) == ["ctr.vw", "mine.vw"]
-    for name in ("ctr.vw", "mine.vw"):
-        model = Servable("copy", CTR.removeprefix("vw: ").strip(), initial=exports / name, learn=False)
+    daemon.wait_for("took snapshot 2")
+    daemon.wait_for("saved to ")
+    state = folder / "state" / "ctr"
+    assert [file.name for file in (state / "exports").iterdir()] == ["mine.vw"]
+    for file in (state / "exports" / "mine.vw", state / "snapshots" / "2.vw"):
+        model = Servable("copy", CTR.removeprefix("vw: ").strip(), initial=file, learn=False)
         assert model.predict([b"|u a"]) == [prediction.decode()]
         model.close()
 
@@ -148,7 +151,8 @@ def test_a_save_under_no_name_writes_nothing_and_has_no_answer(
 def test_a_listener_may_refuse_saves(start_daemon: StartDaemon, folder: Path) -> None:
     daemon = start_daemon(listener=", saves: false")
     assert daemon.ask(b"save\n|u a\n") == b"!error bad-request this listener takes no save commands\n0.500000\n"
-    assert not (folder / "state" / "ctr").exists()
+    assert daemon.terminate() == 0
+    assert list((folder / "state" / "ctr" / "snapshots").iterdir()) == []
 
 
 # -- stop ----------------------------------------------------------------------------------------------------------

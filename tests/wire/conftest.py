@@ -1,6 +1,6 @@
 """Real models behind the line protocol, and sessions that talk to them without a socket."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import pytest
 
@@ -46,6 +46,11 @@ class RealModels:
     def names(self) -> Sequence[str]:
         """All names, in order."""
         return sorted(self.servables)
+
+    def statistics(self, name: str) -> Mapping[str, object] | None:
+        """The figures of the servable of this name."""
+        servable = self.get(name)
+        return None if servable is None else servable.statistics()
 
     def save(self, name: str, export: str) -> None:
         """Take note of a save."""

@@ -19,6 +19,7 @@ from vwserve.wire.control import (
     Reload,
     RollBack,
     TakeSnapshot,
+    TellReadiness,
     TellStatistics,
     answer_line,
     error_answer,
@@ -43,6 +44,10 @@ class Noted:
     def models(self) -> list[dict[str, object]]:
         """None."""
         return [self._note("models")]
+
+    def ready(self) -> dict[str, object]:
+        """No."""
+        return self._note("ready")
 
     def stats(self, model: str) -> dict[str, object]:
         """None."""
@@ -73,6 +78,7 @@ class Noted:
     [
         (b"models", ListModels(), ("models",)),
         (b"  models\t", ListModels(), ("models",)),
+        (b"ready", TellReadiness(), ("ready",)),
         (b"stats ctr", TellStatistics("ctr"), ("stats", "ctr")),
         (b"snapshot ctr", TakeSnapshot("ctr"), ("snapshot", "ctr")),
         (b"snapshots  ctr", ListSnapshots("ctr"), ("snapshots", "ctr")),
@@ -101,13 +107,16 @@ def test_a_line_asks_for_an_operation(line: bytes, command: Command, asks: tuple
 
 def test_what_only_tells_is_known_from_what_changes() -> None:
     telling = {name for name, form in FORMS.items() if not parse_command(form.example.encode(), NOW_S).changes}
-    assert telling == {"models", "stats", "snapshots"}
+    assert telling == {"models", "ready", "stats", "snapshots"}
 
 
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        (b"snapshto ctr", r"unknown command 'snapshto'; did you mean 'snapshots?'\? known: models, stats, .*, reload$"),
+        (
+            b"snapshto ctr",
+            r"unknown command 'snapshto'; did you mean 'snapshots?'\? known: models, ready, stats, .*, reload$",
+        ),
         (b"Models", r"unknown command 'Models'; did you mean 'models'\? known: "),
         (b"!ping", r"unknown command '!ping'; known: models, "),
         (b"\xff\x00 x", r"unknown command '\ufffd\\x00'; known: "),

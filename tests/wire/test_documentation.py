@@ -7,7 +7,13 @@ from typing import get_args
 
 import pytest
 
+from tests.durability.power import Inline, QuickDisk
+from vwserve.durability.durable import Durable, Surroundings
 from vwserve.errors import ErrorCode
+from vwserve.learner import Bounds
+from vwserve.model.blueprint import Blueprint
+from vwserve.model.drop import read_drop
+from vwserve.transforms.pipeline import TransformPool
 from vwserve.wire import Models
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text("utf-8")
@@ -63,8 +69,12 @@ def test_the_page_explains_every_error_code() -> None:
         assert f"| `{code}` |" in table
 
 
-def test_the_page_explains_every_figure(make_models: Callable[..., Models]) -> None:
-    model = make_models("ctr").get("ctr")
-    assert model is not None
+def test_the_page_explains_every_figure(tmp_path: Path) -> None:
+    drop = tmp_path / "ctr.yaml"
+    drop.write_text("vw: -b 10\n")
+    around = Surroundings(lambda: 1.7e9, Inline(), lambda _: None, disk=QuickDisk())
+    durable = Durable(Blueprint.of(read_drop(drop), TransformPool()), tmp_path / "state", Bounds(), around)
+    figures = {*durable.servable.statistics(), *durable.statistics()}
+    durable.close()
     table = PAGE[PAGE.index("`!stats MODEL` is one line") : PAGE.index("\n## Errors")]
-    assert set(re.findall(r"`(\w+)`", table)) >= set(model.statistics())
+    assert set(re.findall(r"`(\w+)`", table)) >= figures

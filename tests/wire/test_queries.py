@@ -52,29 +52,28 @@ def test_says_what_is_wrong_with_a_query(line: bytes, answer: bytes, models: Mod
     assert answer_query(line, models) == answer
 
 
-class Figures:
-    """A model of which only the figures matter."""
+class Told:
+    """Models of which only the figures matter, the same for all."""
 
     def __init__(self, figures: Mapping[str, object]) -> None:
         self._figures = figures
 
-    def statistics(self) -> Mapping[str, object]:
+    def statistics(self, name: str) -> Mapping[str, object]:
         """The figures."""
-        return self._figures
-
-
-class OneModel:
-    """Models that are all the same one."""
-
-    def __init__(self, model: object) -> None:
-        self._model = model
-
-    def get(self, name: str) -> object:
-        """The one."""
-        return self._model
+        return {"model": name, **self._figures}
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
 def test_a_figure_that_json_does_not_have_is_null(odd: float) -> None:
-    models = cast(Models, OneModel(Figures({"loss": odd, "examples": 3})))
-    assert answer_query(b"!stats ctr", models) == b'{"loss": null, "examples": 3}\n'
+    models = cast(Models, Told({"loss": odd, "examples": 3}))
+    assert answer_query(b"!stats ctr", models) == b'{"model": "ctr", "loss": null, "examples": 3}\n'
+
+
+def test_figures_may_have_figures_of_their_own() -> None:
+    told = cast(Models, Told({"snapshot": {"number": 3, "age": 1.5}, "journal": 7, "not_ready": None}))
+    assert json.loads(answer_query(b"!stats ctr", told)) == {
+        "model": "ctr",
+        "snapshot": {"number": 3, "age": 1.5},
+        "journal": 7,
+        "not_ready": None,
+    }

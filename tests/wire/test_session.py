@@ -93,6 +93,12 @@ def test_plain_lines_go_to_the_only_model_where_none_is_named(make_models: MakeM
 # -- saving --------------------------------------------------------------------------------------------------------
 
 
+def learned(models: Models, *names: str) -> list[object]:
+    """How many examples each of them has learned."""
+    figures = [models.statistics(name) for name in names]
+    return [each["learned"] for each in figures if each is not None]
+
+
 class Saves:
     """Takes note of saves, of models that are those of `inner`."""
 
@@ -102,6 +108,7 @@ class Saves:
         self.get = inner.get
         self.names = inner.names
         self.together = inner.together
+        self.statistics = inner.statistics
 
     def save(self, name: str, export: str) -> None:
         """Take note."""
@@ -116,16 +123,14 @@ def test_save_commands_have_no_answer(line: bytes, export: str, models: Models, 
 
 
 def test_a_save_takes_what_was_learned_before_it(models: Models, talk: Talk) -> None:
-    learned: list[object] = []
+    found: list[object] = []
 
     class Looks(Saves):
         def save(self, name: str, export: str) -> None:
-            model = models.get(name)
-            assert model is not None
-            learned.append(model.statistics()["learned"])
+            found.extend(learned(models, name))
 
     talk(Looks(models), b"1 |u a\n1 |u a\nsave\n1 |u a\nsave\n")
-    assert learned == [2, 3]
+    assert found == [2, 3]
 
 
 def test_a_save_inside_a_multi_line_example_is_no_line_of_it(models: Models, talk: Talk) -> None:
@@ -169,9 +174,7 @@ def test_nothing_is_computed_ahead_of_a_client_that_does_not_read(models: Models
     session.receive(b"1 |u a\n" * 1000)
     answers = session.answers()
     assert next(answers).count(b"\n") == 250
-    model = models.get("ctr")
-    assert model is not None
-    assert model.statistics()["learned"] == 250
+    assert learned(models, "ctr") == [250]
     assert not session.idle
     assert b"".join(answers).count(b"\n") == 750
     assert session.idle
@@ -185,8 +188,7 @@ def test_an_addressed_line_goes_to_its_model(models: Models, talk: Talk) -> None
     answers = talk(models, b"@ctr |u a\n@cvr |u a\n@kind |u a\n").split()
     assert answers[::2] == [b"0.500000", b"1"]
     assert answers[1] > b"0.500000"
-    learned = [model.statistics()["learned"] for name in ("ctr", "cvr") if (model := models.get(name))]
-    assert learned == [0, 3]
+    assert learned(models, "ctr", "cvr") == [0, 3]
 
 
 def test_several_models_are_asked_at_once(models: Models, talk: Talk) -> None:
@@ -197,7 +199,7 @@ def test_several_models_are_asked_at_once(models: Models, talk: Talk) -> None:
 
 def test_several_models_learn_from_one_line(models: Models, talk: Talk) -> None:
     talk(models, b"@ctr,cvr 1 |u a\n")
-    assert [model.statistics()["learned"] for name in ("ctr", "cvr") if (model := models.get(name))] == [1, 1]
+    assert learned(models, "ctr", "cvr") == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ def test_an_error_of_one_of_several_models_is_the_answer_and_none_learns(models:
     answers = talk(models, b"@ctr,kind -1 |u a\n")
     assert answers.startswith(b"!error bad-example kind: ")
     assert answers.count(b"\n") == 1
-    assert [model.statistics()["learned"] for name in ("ctr", "kind") if (model := models.get(name))] == [0, 0]
+    assert learned(models, "ctr", "kind") == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -432,9 +434,7 @@ def test_one_bad_candidate_refuses_the_batch_and_nothing_is_learned(
     assert answers.startswith(b"!error bad-example candidate %d: " % (count + 1))
     assert answers.endswith(b"\npong\n")
     assert answers.count(b"\n") == 2
-    model = models.get("ctr")
-    assert model is not None
-    assert model.statistics()["learned"] == 0
+    assert learned(models, "ctr") == [0]
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ _MODEL_COLUMNS = (
     "snapshot",
     "journal",
     "not_ready",
+    "problem",
 )
-_TEXTS = frozenset({"model", "state", "not_ready"})
+_TEXTS = frozenset({"model", "state", "not_ready", "problem"})
 _AGES = (("s", 1, 120), ("m", 60, 120 * 60), ("h", 3600, 48 * 3600), ("d", 86_400, float("inf")))
 
 

@@ -28,6 +28,7 @@ NAME = "ctl"
 HELP = "ask a running daemon for operations: snapshots, rollback, reload"
 EXAMPLE = "vwserve ctl snapshots ctr"
 
+_WRONG = ("problems", "reasons")  # keys of answers under which there are texts of what is wrong
 _CONNECT_S = 10.0
 _READ_BYTES = 1 << 16
 _SOMEWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # where one that listens everywhere is reached
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(line)
     if isinstance(answer, dict) and "error" in answer:
         raise VwserveError(answer.get("text") or answer["error"])
-    problems = answer.pop("problems", []) if isinstance(answer, dict) else []
+    problems = [each for key in _WRONG for each in answer.pop(key, [])] if isinstance(answer, dict) else []
     if not arguments.json:
         for text in _readable(arguments.operation, answer):
             print(text)

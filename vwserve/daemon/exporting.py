@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path, PurePath
 
@@ -13,19 +14,24 @@ MOST_EXPORTS = 100
 """The most copies of a model that clients may leave; each is as large as the model."""
 
 
-def export(folder: Path, name: str, write: Callable[[Path], object]) -> Path:
-    """Have `write` write a model into a file of the exports in `folder`, and return where that is.
-
-    It is called by the last component of `name`. Raises ModelError where it cannot be written.
-    """
+def export_path(folder: Path, name: str) -> Path:
+    """Where the copy called `name` is among the exports in `folder`, by its last component; raises ModelError."""
     last = PurePath(name).name
-    if not last or last in (".", "..") or not last.isprintable():
-        raise ModelError(f"{name!r} ends in no name of a file")
-    path = folder / last
-    draft = path.with_name(f".{last}.{os.getpid()}")
+    if not last or last.startswith(".") or not last.isprintable():
+        raise ModelError(f"{name!r} ends in no name of a file; a hidden one is none")
+    return folder / last
+
+
+def export(path: Path, write: Callable[[Path], object]) -> None:
+    """Have `write` write a model into a file of the exports; raises ModelError where it cannot be written.
+
+    May be called in any thread.
+    """
+    folder = path.parent
+    draft = folder / f".{os.getpid()}.{threading.get_ident()}"  # that nobody else writes at the same time
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists() and len(os.listdir(folder)) >= MOST_EXPORTS:
+        if not path.exists() and sum(not each.startswith(".") for each in os.listdir(folder)) >= MOST_EXPORTS:
             raise ModelError(f"{folder} has {MOST_EXPORTS} files already; move some away")
         try:
             write(draft)
@@ -34,9 +40,8 @@ def export(folder: Path, name: str, write: Callable[[Path], object]) -> Path:
             draft.unlink(missing_ok=True)
     except OSError as error:
         raise ModelError(f"cannot write {path}: {error.strerror}") from error
-    return path
 
 
-def export_copy(folder: Path, name: str, file: Path) -> Path:
+def export_copy(path: Path, file: Path) -> None:
     """Leave a copy of a model file among the exports; see `export`."""
-    return export(folder, name, lambda draft: shutil.copyfile(file, draft))
+    export(path, lambda draft: shutil.copyfile(file, draft))

@@ -13,12 +13,11 @@ from twisted.python.failure import Failure
 
 from vwserve.daemon.commit import GroupCommit
 from vwserve.daemon.protocol import LineProtocol, Stream
-from vwserve.daemon.served import ServedModels
 from vwserve.daemon.settings import Listen
 from vwserve.daemon.turn import Turn
 from vwserve.errors import RequestError
 from vwserve.guard.limits import Limits
-from vwserve.wire import Session
+from vwserve.wire import Models, Session
 from vwserve.wire.addressing import error_line
 
 _SWEEPS_PER_IDLE_TIME = 8
@@ -148,7 +147,7 @@ class Listener(Factory):
 
     noisy = False
 
-    def __init__(self, listen: Listen, models: ServedModels, connections: Connections) -> None:
+    def __init__(self, listen: Listen, models: Models, connections: Connections) -> None:
         self._listen = listen
         self._models = models
         self._connections = connections

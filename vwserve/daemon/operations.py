@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from itertools import islice
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,45 +11,57 @@ from twisted.internet.defer import Deferred
 from vwserve.daemon.apart import apart
 from vwserve.daemon.registry import Registry
 from vwserve.daemon.snapshotting import Snapshotting
-from vwserve.daemon.watching import Watch
-from vwserve.durability.durable import Durable, Successor
-from vwserve.durability.lineage import Lineage
+from vwserve.daemon.switching import Switching
+from vwserve.durability.durable import Durable
 from vwserve.durability.snapshot import Snapshot, SnapshotError
-from vwserve.errors import RequestError, StateError
-from vwserve.lines import CHUNK_LINES
+from vwserve.errors import RequestError
 from vwserve.wire.addressing import unknown_model
 from vwserve.wire.control import Answer
 from vwserve.wire.points import AtNumber, Point, Skip
 
-REPLAYED_IN_PLACE = 50_000
-"""The most examples that a rollback learns again in the daemon itself, a few at a time; more are left to a child."""
-
-_BLOCKS_A_TURN = 4  # of 250 lines: some milliseconds
-
 
 class ControlOperations:
-    """The operations of a daemon, on its reactor; `read_again` reads its configuration and returns what is wrong."""
+    """The operations of a daemon, on its reactor.
+
+    `read_again` reads its configuration and returns what is wrong; `not_ready` tells why it is not ready.
+    """
 
     def __init__(
         self,
         reactor: Any,
         registry: Registry,
         snapshotting: Snapshotting,
+        switching: Switching,
         executor: Executor,
         read_again: Callable[[], Awaitable[Sequence[str]]],
+        not_ready: Callable[[], Sequence[str]],
     ) -> None:
         self._reactor = reactor
         self._registry = registry
         self._snapshotting = snapshotting
+        self._switching = switching
         self._executor = executor
         self._read_again = read_again
-        self._intervening: set[str] = set()
+        self._not_ready = not_ready
 
     # -- telling -------------------------------------------------------------------------------------------------------
 
     def models(self) -> Answer:
-        """The models, in the order of their names."""
-        return [self.stats(name) for name in self._registry.names()]
+        """The models in the order of their names, those that cannot be served with what is wrong with their drops."""
+        wrong = {each.name: each.problem for each in self._registry.failed}
+        served = self._registry.names()
+        told = [{**self.stats(name), **({"problem": wrong[name]} if name in wrong else {})} for name in served]
+        told += [
+            {"model": each.name, "state": "failed", "file": str(each.file), "problem": each.problem}
+            for each in self._registry.failed
+            if each.name not in served
+        ]
+        return sorted(told, key=lambda each: str(each["model"]))
+
+    def ready(self) -> Answer:
+        """Whether all is served and learned as the configuration says, and why not."""
+        reasons = list(self._not_ready())
+        return {"ready": not reasons, "reasons": reasons}
 
     def stats(self, model: str) -> dict[str, object]:
         """What `!stats` tells of a model."""
@@ -80,34 +91,16 @@ class ControlOperations:
     async def rollback(self, model: str, snapshot: int, until: Point | None, skip: Sequence[Skip]) -> Answer:
         """Go back to a snapshot, and learn again what is asked for."""
         durable = self._durable(model)
-        if model in self._intervening:
-            raise StateError(f"a rollback of {model} is under way; wait for its end")
-        self._intervening.add(model)
-        try:
-            return await self._roll_back(durable, snapshot, until, skip)
-        finally:
-            self._intervening.discard(model)
+        return await self._switching.carry_out(durable, lambda: self._roll_back(durable, snapshot, until, skip))
 
     async def _roll_back(self, durable: Durable, snapshot: int, until: Point | None, skip: Sequence[Skip]) -> Answer:
-        base = await self._apart(lambda: durable.described(snapshot)) if snapshot else None
-        upto = None if until is None else await self._sequence(durable, until)
-        stretches = [await self._stretch(durable, each) for each in skip]
-        undo = await self._before(durable)
-        lineage = durable.intervened(base, upto, stretches)
-        verified = await self._apart(lambda: durable.verified(lineage))
-        if durable.to_replay(lineage, verified) > REPLAYED_IN_PLACE:
-            verified = [await self._rebuilt(durable, lineage)]
-        if durable not in self._registry.durables():
-            raise StateError("the model was removed or opened anew meanwhile; nothing was rolled back")
-        successor = durable.successor(lineage, verified)
-        try:
-            await self._caught_up(durable, successor)
-            before = durable.adopt(successor)
-        except BaseException:
-            successor.close()
-            raise
-        self._registry.refresh()
-        before.close()
+        with durable.pinning(snapshot):
+            base = await self._apart(lambda: durable.described(snapshot)) if snapshot else None
+            upto = None if until is None else await self._sequence(durable, until)
+            stretches = [await self._stretch(durable, each) for each in skip]
+            durable.intervened(base, upto, stretches)  # refused before a snapshot is taken
+            undo = await self._before(durable)
+            lineage = await self._switching.switch(durable, lambda: durable.intervened(base, upto, stretches))
         return {
             "model": durable.servable.name,
             "lineage": lineage.number,
@@ -125,23 +118,6 @@ class ControlOperations:
             return await self._snapshotting.take(durable)
         except SnapshotError:  # the log has it; whoever needs a rollback needs it all the same
             return None
-
-    async def _rebuilt(self, durable: Durable, lineage: Lineage) -> int:
-        """The number of the snapshot that a child has made of a lineage."""
-        taking = durable.rebuild(lineage)
-        await Watch(self._reactor, taking).ended
-        taking.finish()
-        return taking.number
-
-    async def _caught_up(self, durable: Durable, successor: Successor) -> None:
-        """Have a successor learn what it has not, a little each turn; at the end of this turn nothing is left."""
-        blocks = durable.catch_up(successor)
-        most = _BLOCKS_A_TURN
-        while len(list(islice(blocks, most))) == most:
-            position = durable.position
-            await self._next_turn()
-            came = (durable.position - position) // CHUNK_LINES
-            most = max(_BLOCKS_A_TURN, 2 * came)  # faster than what comes, or it would never end
 
     async def _sequence(self, durable: Durable, point: Point) -> int:
         if isinstance(point, AtNumber):
@@ -169,11 +145,6 @@ class ControlOperations:
 
     def _apart(self, work: Callable[[], Any]) -> Deferred[Any]:
         return apart(self._reactor, self._executor, work)
-
-    def _next_turn(self) -> Deferred[None]:
-        turn: Deferred[None] = Deferred()
-        self._reactor.callLater(0, turn.callback, None)
-        return turn
 
     def _durable(self, model: str) -> Durable:
         served = self._registry.served(model)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from vwserve.durability.durable import Durable, Surroundings
+from vwserve.durability.durable import Durable, Surroundings, provenance_of
 from vwserve.durability.static import build_static
 from vwserve.errors import Problem, VwserveError
 from vwserve.learner import Bounds
@@ -17,26 +17,49 @@ from vwserve.model.servable import Servable
 from vwserve.transforms.errors import told
 from vwserve.transforms.pipeline import TransformPool
 
+REPLAYED_IN_A_TURN = 5_000
+"""The most examples that a changed model learns again at once, which takes some 25 ms."""
+
 
 @dataclass(slots=True)
 class Served:
-    """A model, its drop and what it was made from; one that learns is kept on disk by `durable`."""
+    """A model, its drop and what it was made from; one that learns is kept on disk by `durable`.
+
+    `give_up` ends what is under way to make of it what its drop describes.
+    """
 
     drop: ModelDrop
     identity: tuple[object, ...]
     servable: Servable
     durable: Durable | None
+    give_up: Callable[[], None] | None = None
 
     def close(self) -> None:
         """Free it; what it learned is on disk."""
         (self.servable if self.durable is None else self.durable).close()
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A file that should describe a model that is served, and does not: the model's name, and what is wrong.
+
+    Where the file could not be read, the name is the file's own.
+    """
+
+    name: str
+    file: Path
+    problem: str
+
+
 class Registry:
     """Models by name, each with its state in a folder of that name in `state`.
 
-    `around` gives what a model of a name works with. `leaving` is called with a durable model before it closes. A drop
-    that cannot be served changes nothing: what ran under its name goes on, or nothing does.
+    `around` gives what a model of a name works with. A drop that cannot be served changes nothing: what ran under its
+    name goes on, or nothing does. `failed` are those.
+
+    `leaving` is called with a durable model before it is closed. `replay` is called with one that has more to learn
+    again than a turn has time for, and with what it is to be then; it returns what gives that up. Until it has come to
+    its end, the model is as it was.
     """
 
     def __init__(
@@ -44,16 +67,19 @@ class Registry:
         bounds: Bounds,
         state: Path,
         around: Callable[[str], Surroundings],
-        leaving: Callable[[Durable], None] = lambda _: None,
+        leaving: Callable[[Durable], None],
+        replay: Callable[[Durable, Blueprint], Callable[[], None]],
     ) -> None:
         self._bounds = bounds
         self._state = state
         self._around = around
         self._leaving = leaving
+        self._replay = replay
         self._pool = TransformPool()
         self._served: dict[str, Served] = {}
         self._by_name: dict[str, Servable] = {}
         self._versions: dict[str, int] = {}  # of static models
+        self.failed: list[Failed] = []
 
     def get(self, name: str) -> Servable | None:
         """The servable of this name; of the empty name, the only one while there is just one."""
@@ -89,7 +115,7 @@ class Registry:
             else:
                 served.servable.limit(bounds)
 
-    def apply(self, drops: Iterable[ModelDrop], unread: Iterable[Problem] = ()) -> list[Problem]:
+    def apply(self, drops: Iterable[ModelDrop], unread: Sequence[Problem] = ()) -> list[Problem]:
         """Serve exactly what `drops` describe; those that did not change keep what they have learned.
 
         What came of a file, or of a whole folder, that `unread` could not make drops of stays as it is, too. Returns
@@ -97,21 +123,42 @@ class Registry:
         """
         problems = []
         wanted = set()
+        self.failed = list(_unread(unread))
+        unknown = {problem.place.file for problem in unread}
         for drop in drops:
             wanted.add(drop.name)
             try:
                 self._serve(drop)
             except VwserveError as error:
-                problems.append(fault(drop, error))
+                problems.append(self.fail(drop, fault(drop, error)))
             except (Exception, SystemExit) as error:  # a fault of the program or a plugin: the other models go on
-                problems.append(drop.problem("", f"cannot be served: {told(error)}"))
-        unknown = {problem.place.file for problem in unread}
+                problems.append(self.fail(drop, drop.problem("", f"cannot be served: {told(error)}")))
         for name, served in list(self._served.items()):
             if name not in wanted and unknown.isdisjoint((served.drop.path, served.drop.path.parent)):
                 del self._served[name]
                 self._close(served)
         self.refresh()
         return problems
+
+    def fail(self, drop: ModelDrop, problem: Problem) -> Problem:
+        """Take note that a drop cannot be served, though it may be once it is applied again."""
+        self.failed.append(Failed(drop.name, drop.path, str(problem)))
+        served = self._served.get(drop.name)
+        if served is not None and served.drop is drop:
+            served.identity, served.give_up = (), None
+        return problem
+
+    @property
+    def not_ready(self) -> list[str]:
+        """Why models are not served, or do not learn as they should; a text each."""
+        reasons = [
+            f"{each.name} is not served: {each.problem}" for each in self.failed if each.name not in self._served
+        ]
+        for name in self.names():
+            durable = self._served[name].durable
+            if durable is not None and durable.unready:
+                reasons.append(f"{name} predicts, and does not learn: {durable.unready}")
+        return reasons or ([] if self._served else ["no model is served"])
 
     def refresh(self) -> None:
         """Have every model served by the servable that it has now."""
@@ -124,8 +171,12 @@ class Registry:
 
     def tick(self) -> None:
         """About once a second: see to what is on disk."""
-        if any([durable.tick() for durable in self.durables()]):
-            self.refresh()
+        for durable in list(self.durables()):
+            try:
+                if durable.tick():
+                    self.refresh()
+            except Exception as error:  # of one model: the journals of the others are to be synced all the same
+                self._around(durable.servable.name).report(f"a fault of vwserve: {told(error)}")
 
     def close(self) -> None:
         """Free all models; those that learned something since the newest snapshot take a last one."""
@@ -134,9 +185,12 @@ class Registry:
             self._close(self._served.popitem()[1])
 
     def _close(self, served: Served) -> None:
-        if served.durable is not None:
-            self._leaving(served.durable)
-        served.close()
+        try:
+            if served.durable is not None:
+                self._leaving(served.durable)
+            served.close()
+        except Exception as error:  # likewise
+            self._around(served.drop.name).report(f"a fault of vwserve while it was closed: {told(error)}")
 
     def _serve(self, drop: ModelDrop) -> None:
         identity = _identity(drop)
@@ -146,11 +200,40 @@ class Registry:
         blueprint = Blueprint.of(drop, self._pool)
         if before is None:
             self._served[drop.name] = self._open(blueprint, identity)
-        elif before.durable is not None and blueprint.learns and drop.policy.journal == before.drop.policy.journal:
-            _replace(before.durable, blueprint)
-            before.drop, before.identity = drop, identity
-        elif before.identity != identity or before.durable is not None:
+            return
+        if before.give_up is not None:
+            before.give_up()
+            before.identity, before.give_up = (), None
+        if before.durable is not None and _continues(before.durable, blueprint):
+            before.give_up = self._change(before.durable, blueprint)
+        elif before.durable is not None or before.identity != identity:
             self._served[drop.name] = self._reopened(before, blueprint, identity)
+            return
+        before.drop, before.identity = drop, identity
+
+    def _change(self, durable: Durable, blueprint: Blueprint) -> Callable[[], None] | None:
+        """Have a durable model be what another blueprint describes, or raise and leave it as it is.
+
+        Returns what gives that up again, where it takes longer.
+        """
+        lineage = durable.replaced(blueprint)
+        if lineage == durable.lineage:
+            durable.configure(blueprint)
+            return None
+        verified = durable.verified(lineage)
+        if durable.to_replay(lineage, verified) > REPLAYED_IN_A_TURN:
+            return self._replay(durable, blueprint)
+        successor = durable.successor(lineage, verified, blueprint)
+        try:
+            for _ in durable.catch_up(successor):
+                pass
+            before = durable.adopt(successor)
+        except BaseException:
+            successor.close()
+            raise
+        durable.configure(blueprint)
+        before.close()
+        return None
 
     def _open(self, blueprint: Blueprint, identity: tuple[object, ...]) -> Served:
         name = blueprint.drop.name
@@ -169,6 +252,7 @@ class Registry:
             served = self._open(blueprint, identity)
             before.close()
             return served
+        before.durable.replaced(blueprint)  # where that is refused, nothing has to be closed for it
         self._close(before)  # only one can have the state
         try:
             return self._open(blueprint, identity)
@@ -179,21 +263,21 @@ class Registry:
             raise
 
 
-def _replace(durable: Durable, blueprint: Blueprint) -> None:
-    """Have a durable model be what another blueprint describes, or raise and leave it as it is."""
-    lineage = durable.replaced(blueprint)
-    if lineage == durable.lineage:
-        durable.configure(blueprint)
-        return
-    successor = durable.successor(lineage, durable.verified(lineage), blueprint)
-    try:
-        for _ in durable.catch_up(successor):
-            pass
-        before = durable.adopt(successor)
-    except BaseException:
-        successor.close()
-        raise
-    before.close()
+def _continues(durable: Durable, blueprint: Blueprint) -> bool:
+    """Whether a model goes on in its files, open as they are, where it becomes what a blueprint describes."""
+    now, then = durable.blueprint, blueprint
+    if not then.learns or then.drop.policy.journal != now.drop.policy.journal:
+        return False
+    # The code of a plugin that changed makes other steps, though it may not be told from what they state.
+    return then.pipeline.steps == now.pipeline.steps or bool(provenance_of(then).changes(durable.lineage.provenance))
+
+
+def _unread(problems: Sequence[Problem]) -> Iterator[Failed]:
+    """The files that could not be read, each once."""
+    texts: dict[Path, list[str]] = {}
+    for problem in problems:
+        texts.setdefault(problem.place.file, []).append(str(problem))
+    return (Failed(file.stem, file, "; ".join(each)) for file, each in texts.items() if file.is_file())
 
 
 def _identity(drop: ModelDrop) -> tuple[object, ...]:

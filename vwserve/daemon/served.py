@@ -12,9 +12,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from vwserve.daemon.apart import apart
-from vwserve.daemon.exporting import export, export_copy
+from vwserve.daemon.exporting import export, export_copy, export_path
 from vwserve.daemon.registry import Registry, Served
 from vwserve.daemon.snapshotting import Snapshotting
+from vwserve.durability.durable import Durable
 from vwserve.errors import VwserveError
 from vwserve.model.together import Together
 
@@ -63,20 +64,22 @@ class ServedModels:
 
     async def _save(self, served: Served, copy: str) -> None:
         name, durable = served.servable.name, served.durable
-        folder = self._exports(name)
         try:
+            path = export_path(self._exports(name), copy) if copy else None
             if durable is not None:
-                snapshot = await self._snapshotting.take(durable)
-                self.log.info("{model}: took snapshot {number}", model=name, number=snapshot.number)
-                if not copy:
-                    return
-                copying = partial(export_copy, folder, copy, durable.model_file(snapshot))
-                path = await apart(self._reactor, self._executor, copying)
-            elif copy:
-                path = export(folder, copy, served.servable.save)
-            else:
-                return  # what does not learn is as it was
+                await self._take(durable, path)
+            elif path is not None:  # what does not learn is as it was, and needs no snapshot
+                export(path, served.servable.save)
         except VwserveError as error:
             self.log.error("{model}: not saved: {error}", model=name, error=error)
         else:
-            self.log.info("{model}: saved to {path}", model=name, path=path)
+            if path is not None:
+                self.log.info("{model}: saved to {path}", model=name, path=path)
+
+    async def _take(self, durable: Durable, path: Path | None) -> None:
+        snapshot = await self._snapshotting.take(durable)
+        self.log.info("{model}: took snapshot {number}", model=durable.servable.name, number=snapshot.number)
+        if path is not None:
+            with durable.pinning(snapshot.number):
+                copying = partial(export_copy, path, durable.model_file(snapshot))
+                await apart(self._reactor, self._executor, copying)

@@ -13,10 +13,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from vwserve.daemon.watching import Watch
 from vwserve.durability.durable import Durable
 from vwserve.durability.snapshot import Snapshot, SnapshotError
+from vwserve.durability.taking import Taking
 
 
 @dataclass(slots=True)
@@ -58,28 +60,35 @@ class Snapshotting:
                 durable.put_off()
 
     def leave(self, durable: Durable) -> None:
-        """Have nothing to do with a model any more: it is going to be closed."""
-        gone = [each for each in self._wanted if each.durable is durable]
+        """Finish, waiting for it, what is asked of a model that is going to be closed, and what is under way."""
+        waiting = [each for each in self._wanted if each.durable is durable]
         self._wanted = deque(each for each in self._wanted if each.durable is not durable)
         if self._current is not None and self._current[0].durable is durable:
             (wanted, watch), self._current = self._current, None
             watch.stop()
             self._finish(wanted)
-        for each in gone:
-            self._answer(each, SnapshotError("the model was closed before its snapshot was taken"))
+        for wanted in waiting:
+            if self._begun(wanted) is not None:
+                self._finish(wanted)
         self._go_on()
 
     def _go_on(self) -> None:
         while self._current is None and self._wanted:
             wanted = self._wanted.popleft()
-            try:
-                taking = wanted.durable.take()
-            except SnapshotError as error:
-                self._answer(wanted, error)
-                continue
-            watch = Watch(self._reactor, taking)
-            self._current = wanted, watch
-            watch.ended.addCallback(lambda _: self._ended())
+            taking = self._begun(wanted)
+            if taking is not None:
+                watch = Watch(self._reactor, taking)
+                self._current = wanted, watch
+                watch.ended.addCallback(lambda _: self._ended())
+                watch.ended.addErrback(self._report)
+
+    def _begun(self, wanted: _Wanted) -> Taking | None:
+        """What is taken of a model in its turn; None where that cannot be begun, which is then answered."""
+        try:
+            return wanted.durable.take()
+        except Exception as error:
+            self._fail(wanted, error)
+            return None
 
     def _ended(self) -> None:
         if self._current is not None:
@@ -89,15 +98,20 @@ class Snapshotting:
 
     def _finish(self, wanted: _Wanted) -> None:
         try:
-            self._answer(wanted, wanted.durable.finish())
-        except SnapshotError as error:
-            self._answer(wanted, error)
-
-    def _answer(self, wanted: _Wanted, outcome: Snapshot | SnapshotError) -> None:
-        if isinstance(outcome, SnapshotError):
-            self.log.error("{model}: {error}", model=wanted.durable.servable.name, error=outcome)
+            snapshot = wanted.durable.finish()
+        except Exception as error:
+            self._fail(wanted, error)
+            return
         for answer in wanted.answers:
-            if isinstance(outcome, SnapshotError):
-                answer.errback(outcome)
-            else:
-                answer.callback(outcome)
+            answer.callback(snapshot)
+
+    def _fail(self, wanted: _Wanted, error: Exception) -> None:
+        if isinstance(error, SnapshotError):
+            self.log.error("{model}: {error}", model=wanted.durable.servable.name, error=error)
+        else:
+            self.log.failure("a fault of vwserve while it took a snapshot", Failure(error))
+        for answer in wanted.answers:
+            answer.errback(error)
+
+    def _report(self, failure: Failure) -> None:
+        self.log.failure("a fault of vwserve after it took a snapshot", failure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -20,6 +20,7 @@ class Watch:
         self.ended: Deferred[None] = Deferred()
         self._reactor = reactor
         self._taking = taking
+        self._telling: IDelayedCall | None = None
         reactor.addReader(self)
 
     def fileno(self) -> int:
@@ -28,16 +29,20 @@ class Watch:
 
     def doRead(self) -> None:
         """The child has said how it ended."""
-        self.stop()
+        self._reactor.removeReader(self)
         # In a turn of its own: what follows may close a model that lines gathered in this one still wait for.
-        self._reactor.callLater(0, self.ended.callback, None)
+        self._telling = self._reactor.callLater(0, self.ended.callback, None)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The child ended without a word, as where it was killed: to Twisted that is the end of a connection."""
+        self.doRead()
 
     def stop(self) -> None:
         """Watch no more."""
-        self._reactor.removeReader(self)
-
-    def connectionLost(self, reason: Failure) -> None:
-        """The reactor has lost it, as it does with all at its end."""
+        if self._telling is None:
+            self._reactor.removeReader(self)
+        elif self._telling.active():
+            self._telling.cancel()
 
     def logPrefix(self) -> str:
         """How it is called in Twisted's log."""

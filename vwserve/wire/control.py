@@ -31,7 +31,10 @@ class Operations(Protocol):
     """
 
     def models(self) -> Answer | Awaitable[Answer]:
-        """The models that are served, in the order of their names."""
+        """The models in the order of their names, those that cannot be served among them."""
+
+    def ready(self) -> Answer | Awaitable[Answer]:
+        """Whether the daemon is `ready`, and the `reasons` why not, as texts."""
 
     def stats(self, model: str) -> Answer | Awaitable[Answer]:
         """What `!stats` tells of a model."""
@@ -73,6 +76,17 @@ class ListModels:
     def perform(self, operations: Operations) -> Answer | Awaitable[Answer]:
         """List them."""
         return operations.models()
+
+
+@dataclass(frozen=True, slots=True)
+class TellReadiness:
+    """`ready`."""
+
+    changes: ClassVar[bool] = False
+
+    def perform(self, operations: Operations) -> Answer | Awaitable[Answer]:
+        """Tell it."""
+        return operations.ready()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +213,10 @@ _ROLLBACK_OPTIONS = {
 _ROLLBACK_EXAMPLE = "rollback ctr 17 replay-until 2026-11-25T10:00:00Z skip 1200..1300"
 
 FORMS: Mapping[str, Form] = {
-    "models": Form("list the models that are served", "models", lambda words, now_s: ListModels()),
+    "models": Form("list the models, also those that cannot be served", "models", lambda words, now_s: ListModels()),
+    "ready": Form(
+        "tell whether all is served and learned as configured", "ready", lambda words, now_s: TellReadiness()
+    ),
     "stats": Form("tell a model's figures", "stats ctr", lambda words, now_s: TellStatistics(*words), _MODEL),
     "snapshot": Form("take a snapshot now", "snapshot ctr", lambda words, now_s: TakeSnapshot(*words), _MODEL),
     "snapshots": Form(
