@@ -671,25 +671,71 @@ def test_an_answer_of_several_models_is_given_only_if_no_sync_failed(make: Make)
     assert client.answers == b""
 
 
-def test_a_client_that_cannot_be_told_does_not_keep_the_others_from_it(world: World) -> None:
-    class Faulty:
-        abandoned = False
+class Told:
+    """Writes down what it is told; to be committed may be a fault."""
 
-        def committed(self, text: bytes) -> None:
+    def __init__(self, fault: bool = False) -> None:
+        self.told: list[str] = []
+        self.fault = fault
+
+    def committed(self, text: bytes) -> None:
+        self.told.append("committed")
+        if self.fault:
             raise ZeroDivisionError
 
-        def abandon(self) -> None:
-            self.abandoned = True
+    def abandon(self) -> None:
+        self.told.append("abandoned")
 
-    client, faulty = world.client(), Faulty()
-    world.journals["ctr"].append(b"1 |u a\n", 1)
-    world.commit.owe(world.journals["ctr"])
-    world.commit.hold(faulty, b"", world.commit.appended - 1)
+    def waits_for(self, world: World, *names: str) -> None:
+        """Hold it until something appended to these journals is synced."""
+        appended = world.commit.appended
+        for name in names:
+            world.journals[name].append(b"1 |u a\n", 1)
+            world.commit.owe(world.journals[name])
+        world.commit.hold(self, b"", appended)
+
+
+@pytest.mark.parametrize("second", ["works", "fails"])
+def test_once_a_sync_has_failed_nothing_else_counts(make: Make, second: str) -> None:
+    world, told = make(ctr="always", cvr="always"), Told()
+    told.waits_for(world, "ctr", "cvr")
+    world.reactor.turn()
+    bad, other = world.executor.jobs
+    world.executor.jobs = [bad]
+    world.disk.broken = {"sync": errno.EIO}
+    with capturedLogs() as events:
+        world.sync()
+        if second == "works":
+            world.disk.broken = {}
+        world.executor.jobs = [other]
+        world.sync()
+    assert told.told == ["abandoned"]
+    assert len(events) == 1
+
+
+def test_a_failure_that_concerns_nobody_any_more_is_not_told(world: World) -> None:
+    clients = world.clients(2)
+    world.turn.begin(2)
+    for client in clients:
+        client.sends(b"1 |u a\n")
+        client.protocol.abort()
+    world.turn.end()
+    world.disk.broken = {"sync": errno.EIO}
+    world.reactor.turn()
+    with capturedLogs() as events:
+        world.finish()
+    assert events == []
+    assert world.journals["ctr"].failed is not None
+
+
+def test_a_client_that_cannot_be_told_does_not_keep_the_others_from_it(world: World) -> None:
+    client, faulty = world.client(), Told(fault=True)
+    faulty.waits_for(world, "ctr")
     world.send([client], b"1 |u a\n")
     with capturedLogs() as events:
         world.finish()
     assert client.answers == b"0.500000\n"
-    assert faulty.abandoned
+    assert faulty.told == ["committed", "abandoned"]
     assert [event["log_failure"].type for event in events] == [ZeroDivisionError]
 
 

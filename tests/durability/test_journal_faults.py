@@ -201,6 +201,9 @@ def test_a_full_disk_takes_nothing_from_what_was_appended_before(tmp_path: Path,
     held.settle()
     assert (held.synced, held.dirty) == (2, False)
     assert held.failed is not None
+    assert not held.probe()
+    with pytest.raises(JournalError, match="No space left on device"):
+        held.begin_sync(lambda: None)  # while it is repaired
 
 
 def test_what_a_failed_sync_may_have_lost_is_never_said_to_be_synced_unless_repaired(tmp_path: Path) -> None:
