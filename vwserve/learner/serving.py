@@ -59,7 +59,7 @@ class Serving:
         """Refuse the lines that were to be learned, and predict the others."""
         lines = lines_of(chunk)
         if observed is None:
-            return self.refuse(error) * len(lines)
+            return b"".join([self.refuse(error) for _ in lines])
         return b"".join(
             [
                 self.refuse(error) if labelled else self._block(line + b"\n", _MIXED, learn=True)
