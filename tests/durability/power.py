@@ -214,6 +214,7 @@ def journal(
     segment_bytes: int = 1 << 20,
     after: int = 0,
     disk: Disk | None = None,
+    sync_executor: Executor | None = None,
 ) -> Journal:
     """A journal in `folder`."""
     return Journal(
@@ -226,6 +227,7 @@ def journal(
         segment_bytes=segment_bytes,
         after=after,
         disk=disk or QuickDisk(),
+        sync_executor=sync_executor,
     )
 
 

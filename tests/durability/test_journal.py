@@ -166,6 +166,22 @@ def test_a_sync_in_the_background_closes_segments_as_well(tmp_path: Path) -> Non
     assert b"".join(held.read()) == examples(1, 7)
 
 
+def test_no_sync_waits_for_a_thread_that_compresses(tmp_path: Path) -> None:
+    executor, sync_executor, disk = Held(), Held(), QuickDisk()
+    held = journal(tmp_path, segment_bytes=50, executor=executor, sync_executor=sync_executor, disk=disk)
+    for number in range(1, 6):
+        held.append(example(number), 1)
+    held.tick()
+    sync_executor.run()
+    held.tick()
+    assert (held.synced, len(executor.jobs)) == (5, 1)  # a segment was closed, and is to be compressed
+    held.append(example(6), 1)
+    held.begin_sync(lambda: None)
+    sync_executor.run()
+    held.settle()
+    assert (held.synced, len(executor.jobs)) == (6, 1)
+
+
 def test_closing_waits_for_the_sync_that_is_under_way(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as executor:
         held = journal(tmp_path, sync="always", executor=executor, disk=Disk())

@@ -4,7 +4,7 @@ The owner appends a chunk's accepted labelled lines, then learns them, then answ
 end of the process; what has been synced survives that of the machine. No error of the disk stops anything but learning:
 `append` raises, `failed` says why, and `probe` tries whether it works again.
 
-One thread calls everything here. The executor's threads sync, compress and repair files of which the owner's thread
+One thread calls everything here. The executors' threads sync, compress and repair files of which the owner's thread
 keeps off meanwhile, or only appends to.
 """
 
@@ -64,6 +64,7 @@ class Journal:
     numbers after it, also where the journal ends before. `sync` says who puts it on the disk: with `always` its owner,
     by `begin_sync`, and answers once `synced` has come so far; with `everysec` `tick`; with `os` the system. `clock` is
     the Unix time in seconds. `last` is the last sequence number, `synced` the one up to which all is synced.
+    The threads of `sync_executor` sync, where those of `executor` may be long at other work: clients wait for a sync.
     Raises JournalError where the journal cannot be opened; `opening` tells what was found.
     """
 
@@ -79,6 +80,7 @@ class Journal:
         segment_bytes: int = SEGMENT_BYTES,
         after: int = 0,
         disk: Disk | None = None,
+        sync_executor: Executor | None = None,
     ) -> None:
         self.folder = folder
         self.failed: JournalError | None = None
@@ -90,6 +92,7 @@ class Journal:
         self._keep_s = keep_s
         self._clock = clock
         self._executor = executor
+        self._sync_executor = sync_executor or executor
         self._segment_bytes = segment_bytes
         self._disk = disk or Disk()
         self._closing: list[GrowingSegment] = []
@@ -124,6 +127,15 @@ class Journal:
     def dirty(self) -> bool:
         """Whether a power cut could take any example."""
         return self.last > self.synced
+
+    @property
+    def extent(self) -> Opening:
+        """All that was found and has come since, but for old segments that are gone; raises JournalError."""
+        try:
+            first = min((segment.first for segment in steady_segments_in(self.folder)), default=self.last + 1)
+        except OSError as error:
+            raise disk_error("read", self.folder, error, "check the folder and its permissions") from error
+        return replace(self.opening, first=first, last=self.last)
 
     @property
     def descriptors(self) -> list[int]:
@@ -223,7 +235,7 @@ class Journal:
 
     def _start_sync(self) -> Future[None]:
         closing = tuple(self._closing)
-        future = self._executor.submit(_sync_files, closing, self._active)
+        future = self._sync_executor.submit(_sync_files, closing, self._active)
         self._syncing = future, self.last, len(closing)
         return future
 
