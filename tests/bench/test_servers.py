@@ -12,7 +12,7 @@ import pytest
 from vwserve.bench.servers import DaemonProcess, free_port, vw_daemon, vwserve_daemon
 from vwserve.bench.workloads import WORKLOADS, BenchError, Group
 from vwserve.daemon.settings import read_settings
-from vwserve.model.drop import read_drops
+from vwserve.model.drop_folder import read_drops
 
 # Forks a child that outlives it and is deaf to SIGTERM, as a stuck daemon might be; then serves one connection.
 STUBBORN = """

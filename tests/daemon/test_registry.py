@@ -17,7 +17,8 @@ from vwserve.durability.durable import Durable, Surroundings
 from vwserve.errors import StateError
 from vwserve.learner import Bounds
 from vwserve.model.blueprint import Blueprint
-from vwserve.model.drop import read_drop, read_drops
+from vwserve.model.drop import read_drop
+from vwserve.model.drop_folder import read_drops
 from vwserve.model.servable import Servable
 from vwserve.transforms.plugins import PluginFinder
 

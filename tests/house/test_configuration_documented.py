@@ -13,7 +13,8 @@ from vwserve.configuration.units import parse_duration, parse_size
 from vwserve.daemon.endpoints import KINDS
 from vwserve.daemon.settings import DEFAULT_LISTEN, SETTINGS, Admission, read_settings
 from vwserve.guard.limits import Limits
-from vwserve.model.drop import drop_schema, read_drop, read_drops
+from vwserve.model.drop import drop_schema, read_drop
+from vwserve.model.drop_folder import read_drops
 from vwserve.model.policy import Policy
 from vwserve.transforms.plugins import find_plugins
 

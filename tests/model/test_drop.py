@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.transforms.samples import KINDS, Sizes, Upper
 from vwserve.configuration import Node
 from vwserve.errors import ConfigurationError, Place
-from vwserve.model.drop import ModelDrop, drop_schema, read_drop, read_drops
+from vwserve.model.drop import ModelDrop, drop_schema, read_drop
+from vwserve.model.drop_folder import read_drops
 from vwserve.model.policy import Policy
 
 Write = Callable[..., Path]

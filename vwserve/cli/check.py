@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _problems(file: Path | None, named: Sequence[Path]) -> Iterator[Problem]:
     from vwserve.learner import Bounds
-    from vwserve.model.drop import read_drops
+    from vwserve.model.drop_folder import read_drops
     from vwserve.transforms.pipeline import TransformPool
     from vwserve.transforms.plugins import find_plugins
 

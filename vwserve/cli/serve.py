@@ -23,6 +23,7 @@ HELP = "run the daemon in the foreground"
 EXAMPLE = "vwserve serve -c conf/vwserve.yaml"
 
 _HERE = Path("conf", "vwserve.yaml")
+_SWITCH_S = 0.001  # how long a thread that loads a model may hold up requests, when it is not VW that works
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     read, try_it = _configuration(arguments.configuration)
     daemon = Daemon(reactor, read, turn)
-    daemon.load()
+    sys.setswitchinterval(_SWITCH_S)
     failures = _run(reactor, daemon, try_it)
     if failures:
         raise failures[0]
@@ -93,6 +94,7 @@ def _run(reactor: Any, daemon: Daemon, try_it: bool) -> Sequence[VwserveError]:
 
     async def begin() -> None:
         try:
+            await daemon.load()
             await daemon.listen()
         except VwserveError as error:
             failures.append(error)

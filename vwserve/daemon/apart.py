@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, Future
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.python.failure import Failure
 
 Result = TypeVar("Result")
 
@@ -24,3 +26,32 @@ def apart(reactor: Any, executor: Executor, work: Callable[[], Result]) -> Defer
 
     executor.submit(work).add_done_callback(lambda future: reactor.callFromThread(tell, future))
     return answer
+
+
+def detached(work: Deferred[Result], discard: Callable[[Result], object]) -> Deferred[Result]:
+    """What `work` comes to; where that is cancelled, the work goes on to its end, and its result is discarded."""
+    answer: Deferred[Result] = Deferred(lambda _: given_up.append(True))
+    given_up: list[bool] = []
+
+    def ended(result: Result) -> None:
+        if given_up:
+            discard(result)
+        else:
+            answer.callback(result)
+
+    def failed(failure: Failure) -> None:
+        if not given_up:
+            answer.errback(failure)
+
+    work.addCallbacks(ended, failed)
+    return answer
+
+
+@asynccontextmanager
+async def held(lock: DeferredLock) -> AsyncIterator[None]:
+    """Meanwhile, nobody else holds the lock."""
+    await lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,24 +17,26 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from vwserve.daemon.apart import apart
 from vwserve.daemon.commit import GroupCommit
 from vwserve.daemon.control import Control
 from vwserve.daemon.endpoints import for_opening, socket_path
+from vwserve.daemon.folder import FolderWatch
 from vwserve.daemon.leftover import make_way
 from vwserve.daemon.listener import Connections, Listener
+from vwserve.daemon.loading import Loading
 from vwserve.daemon.operations import ControlOperations
 from vwserve.daemon.registry import Registry
 from vwserve.daemon.served import ServedModels
 from vwserve.daemon.settings import Listen, Settings
 from vwserve.daemon.snapshotting import Snapshotting
-from vwserve.daemon.switching import GivenUp, Switching
+from vwserve.daemon.switching import Switching
 from vwserve.daemon.turn import Turn
 from vwserve.durability.durable import Durable, Surroundings
-from vwserve.durability.lineage import Lineage
 from vwserve.errors import ConfigurationError, Place, Problem, VwserveError
-from vwserve.model.blueprint import Blueprint, fault
-from vwserve.model.drop import read_drops
-from vwserve.transforms.plugins import PluginFinder
+from vwserve.model.drop import ModelDrop
+from vwserve.model.drop_folder import DropFolder
+from vwserve.transforms.plugins import PluginFinder, Plugins
 
 _DRAIN_S = 10.0
 _CLOSE_S = 5.0
@@ -48,13 +50,14 @@ class Daemon:
 
     `turn` is told by that reactor of its turns, if it does so. Raises ConfigurationError where the settings are wrong.
     A model that cannot be served is the log's, not an error: the others are served. The threads of `executor` wait for
-    the disk; without one the daemon has its own.
+    the disk, that of `loader` for VW; without them the daemon has its own.
     """
 
     log = Logger()
 
     def __init__(
-        self, reactor: Any, read: Callable[[], Settings], turn: Turn | None = None, executor: Executor | None = None
+        self, reactor: Any, read: Callable[[], Settings], turn: Turn | None = None, executor: Executor | None = None,
+        loader: Executor | None = None,
     ) -> None:
         self._reactor = reactor
         self._read = read
@@ -62,11 +65,27 @@ class Daemon:
         self._state = self._settings.state
         self._executor = executor or ThreadPoolExecutor(_THREADS, "vwserve-disk")
         self._commit = GroupCommit(reactor)
-        self._snapshotting = Snapshotting(reactor)
-        bounds = self._settings.limits.bounds
-        self._registry = Registry(bounds, self._state, self._around, self._leave, self._replay)
-        self._switching = Switching(reactor, self._executor, self._registry.refresh)
+        self._loader = loader or ThreadPoolExecutor(1, "vwserve-load")
+        building = DeferredLock()
+        self._snapshotting = Snapshotting(reactor, building)
+        self._registry = Registry(self._settings.limits.bounds, self._report)
+        self._switching = Switching(reactor, self._loader, building, self._registry.refresh)
+        self._loading = Loading(
+            reactor,
+            self._loader,
+            self._registry,
+            self._switching,
+            building,
+            self._state,
+            self._around,
+            self._retire,
+        )
         self._plugins = PluginFinder()
+        self._drops = DropFolder()
+        self._watch = FolderWatch(reactor, self._settings.models, self._follow, self._executor)
+        self._told: set[str] = set()
+        self._following = False
+        self._behind = False
         self._models = ServedModels(reactor, self._registry, self._snapshotting, self._executor, self._exports)
         self._connections = Connections(reactor, self._settings.limits, turn, self._commit)
         operations = ControlOperations(
@@ -97,28 +116,70 @@ class Daemon:
         """Why not all is served and learned as the configuration says, a text each; none where it is ready."""
         return [*(["it is stopping"] if self._stopping else []), *self._registry.not_ready]
 
-    def load(self) -> list[str]:
-        """Serve the models of the drops; what is wrong with one goes to the log, and is returned, too."""
-        plugins = self._plugins.find(self._settings.plugins)
-        drops, problems = read_drops(self._settings.models, plugins.kinds)
-        problems = [*plugins.problems, *problems, *self._registry.apply(drops, problems)]
+    async def load(self) -> list[str]:
+        """Serve the models of the drops, and those that come; what is wrong with one goes to the log, and is returned."""
+        self._watch.start()
+        self._loading.forget_failures()
+        problems = await self._load()
         for key in self._settings.without_effect:
             self.log.warn("{key}: has no effect in this release", key=key)
-        for drop in drops:
-            for key in drop.without_effect:
-                self.log.warn("{file}: {key} has no effect in this release", file=drop.path, key=key)
-            for key in drop.idle:
-                self.log.warn("{file}: {key} has no effect on a static model", file=drop.path, key=key)
-            served = self._registry.get(drop.name)
-            for remark in served.remarks if served is not None else ():
-                self.log.warn("{file}: {remark}", file=drop.path, remark=remark)
-        for problem in problems:
-            self.log.error("{problem}", problem=problem)
         for listen in self._settings.listen:
             if self._models.get(listen.model or "") is None:
                 self.log.warn("{problem}", problem=_without_model(listen))
-        self.log.info("serving {models}", models=" ".join(self._registry.names()) or "no model")
-        return list(map(str, problems))
+        return problems
+
+    async def _load(self) -> list[str]:
+        """Read the folder of drops, and serve what they describe."""
+        before = self._registry.names()
+        plugins, drops, problems = await apart(self._reactor, self._loader, self._read_drops)
+        unfinished = {drop.path for drop in drops if self._watch.unfinished(drop.path)}
+        unfinished |= {problem.place.file for problem in problems if self._watch.unfinished(problem.place.file)}
+        drops = [drop for drop in drops if drop.path not in unfinished]
+        problems = [problem for problem in problems if problem.place.file not in unfinished]
+        await self._loading.apply(drops, problems, unfinished)
+        problems = [*plugins.problems, *problems, *(each.problem for each in self._registry.failed)]
+        told = {str(problem): None for problem in problems}
+        self._tell(self._remarks(drops), self.log.warn)
+        self._tell(told, self.log.error)
+        self._told = {*told, *self._remarks(drops)}
+        if (names := self._registry.names()) != before or not before:
+            self.log.info("serving {models}", models=" ".join(names) or "no model")
+        return list(told)
+
+    def _tell(self, texts: Iterable[str], log: Callable[..., None]) -> None:
+        """Tell the log what it was not told the last time."""
+        for text in texts:
+            if text not in self._told:
+                log("{text}", text=text)
+
+    def _remarks(self, drops: Iterable[ModelDrop]) -> Iterator[str]:
+        for drop in drops:
+            yield from (f"{drop.path}: {key} has no effect in this release" for key in drop.without_effect)
+            yield from (f"{drop.path}: {key} has no effect on a static model" for key in drop.idle)
+            served = self._registry.get(drop.name)
+            yield from (f"{drop.path}: {remark}" for remark in (served.remarks if served is not None else ()))
+
+    def _read_drops(self) -> tuple[Plugins, list[ModelDrop], list[Problem]]:
+        """In a thread."""
+        plugins = self._plugins.find(self._settings.plugins)
+        return plugins, *self._drops.read(self._settings.models, plugins.kinds)
+
+    def _follow(self) -> None:
+        """The folder of drops has changed."""
+        self._behind = True
+        if not self._following:
+            self._following = True
+            Deferred.fromCoroutine(self._catch_up()).addErrback(
+                lambda failure: self.log.failure("a fault of vwserve while it followed its drops", failure)
+            )
+
+    async def _catch_up(self) -> None:
+        try:
+            while self._behind and not self._stopping:
+                self._behind = False
+                await self._load()
+        finally:
+            self._following = False
 
     async def listen(self) -> None:
         """Open the listeners; raises ConfigurationError where one cannot be opened, and then leaves none open."""
@@ -154,7 +215,8 @@ class Daemon:
         self._registry.limit(self._settings.limits.bounds)
         if self._settings.state != self._state:
             self.log.warn("state: {folder} is used from the next start on", folder=self._settings.state)
-        problems, failures = self.load(), []
+        self._watch.follow(self._settings.models)
+        problems, failures = await self.load(), []
         for endpoint in self._ports.keys() - {listen.endpoint for listen in self._settings.listen}:
             self.log.info("closing {endpoint}", endpoint=endpoint)
             self._listeners.pop(endpoint)
@@ -172,6 +234,7 @@ class Daemon:
     async def stop(self) -> None:
         """Accept no more, answer what was accepted, free the models."""
         self._stopping = True
+        self._watch.stop()
         async with self._changing_alone():
             self.log.info("draining {connections} connections", connections=len(self._connections))
             ports = [self._ports.popitem()[1] for _ in list(self._ports)]
@@ -181,7 +244,9 @@ class Daemon:
             await DeferredList([self._connections.drain(_DRAIN_S), self._control.drain(_DRAIN_S)])
             if self._ticking.running:
                 self._ticking.stop()
-            self._registry.close()
+            await self._loading.stop()
+            self._registry.close(self._leave)
+            self._loader.shutdown()
             self._executor.shutdown()
             self.log.info("stopped")
 
@@ -207,29 +272,13 @@ class Daemon:
         self._switching.leave(durable)
         self._snapshotting.leave(durable)
 
-    def _replay(self, durable: Durable, blueprint: Blueprint) -> Callable[[], None]:
-        """Begin to make of a model what its changed drop describes."""
-        drop, switching = blueprint.drop, self._switching
-        self.log.info("{model}: learns its journal again, as {file} says now", model=drop.name, file=drop.path)
-
-        def done(_: Lineage) -> None:
-            self.log.info("{model}: is as {file} says", model=drop.name, file=drop.path)
-
-        def failed(failure: Failure) -> None:
-            if failure.check(GivenUp):
-                return
-            if isinstance(failure.value, VwserveError):
-                self.log.error("{problem}", problem=self._registry.fail(drop, fault(drop, failure.value)))
-            else:
-                self.log.failure("a fault of vwserve while a model was replaced", failure)
-
-        def work() -> Coroutine[Deferred[Any], Any, Lineage]:
-            return switching.switch(durable, lambda: durable.replaced(blueprint), blueprint)
-
-        switching.leave(durable)
-        replaying = Deferred.fromCoroutine(switching.carry_out(durable, work))
-        replaying.addCallbacks(done, failed)
-        return replaying.cancel
+    async def _retire(self, durable: Durable) -> None:
+        """See to a model that is served no more: a last snapshot of it is taken beside what is served."""
+        self._switching.leave(durable)
+        if durable.changed and not durable.unready:
+            with suppress(VwserveError):  # the log has it
+                await self._snapshotting.take(durable)
+        self._leave(durable)
 
     def _tick(self) -> None:
         try:
@@ -240,8 +289,12 @@ class Daemon:
 
     def _around(self, name: str) -> Surroundings:
         """What a model works with; what it reports goes to the log under its name."""
-        report = partial(self.log.warn, "{model}: {text}", model=name)
-        return Surroundings(self._reactor.seconds, self._executor, lambda text: report(text=text), owe=self._commit.owe)
+        return Surroundings(
+            self._reactor.seconds, self._executor, partial(self._report, name), owe=self._commit.owe
+        )
+
+    def _report(self, name: str, text: str) -> None:
+        self.log.warn("{model}: {text}", model=name, text=text)
 
     def _exports(self, name: str) -> Path:
         return self._state / name / "exports"

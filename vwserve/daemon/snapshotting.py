@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -28,12 +28,17 @@ class _Wanted:
 
 
 class Snapshotting:
-    """Takes the snapshots of durable models on a reactor."""
+    """Takes the snapshots of durable models on a reactor.
+
+    `building` is held by whoever makes a model in a thread, and by this while it forks.
+    """
 
     log = Logger()
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, building: DeferredLock) -> None:
         self._reactor = reactor
+        self._building = building
+        self._beginning = False
         self._wanted: deque[_Wanted] = deque()
         self._current: tuple[_Wanted, Watch] | None = None
 
@@ -73,14 +78,23 @@ class Snapshotting:
         self._go_on()
 
     def _go_on(self) -> None:
-        while self._current is None and self._wanted:
-            wanted = self._wanted.popleft()
-            taking = self._begun(wanted)
-            if taking is not None:
-                watch = Watch(self._reactor, taking)
-                self._current = wanted, watch
-                watch.ended.addCallback(lambda _: self._ended())
-                watch.ended.addErrback(self._report)
+        if self._current is None and self._wanted and not self._beginning:
+            self._beginning = True
+            self._building.acquire().addCallback(self._begin)
+
+    def _begin(self, building: DeferredLock) -> None:
+        try:
+            while self._current is None and self._wanted:
+                wanted = self._wanted.popleft()
+                taking = self._begun(wanted)
+                if taking is not None:
+                    watch = Watch(self._reactor, taking)
+                    self._current = wanted, watch
+                    watch.ended.addCallback(lambda _: self._ended())
+                    watch.ended.addErrback(self._report)
+        finally:
+            self._beginning = False
+            building.release()
 
     def _begun(self, wanted: _Wanted) -> Taking | None:
         """What is taken of a model in its turn; None where that cannot be begun, which is then answered."""

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextlib import ExitStack, suppress
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 
-from vwserve.daemon.apart import apart
+from vwserve.daemon.apart import apart, detached, held
 from vwserve.daemon.watching import Watch
 from vwserve.durability.durable import Durable, Successor
 from vwserve.durability.lineage import Lineage
@@ -39,11 +40,17 @@ class GivenUp(StateError):
 
 
 class Switching:
-    """Switches models on a reactor; `refresh` is called when one has another servable, before the old one is closed."""
+    """Switches models on a reactor; `refresh` is called when one has another servable, before the old one is closed.
 
-    def __init__(self, reactor: Any, executor: Executor, refresh: Callable[[], None]) -> None:
+    `building` is held while a thread makes a model, or a child is forked: see `vwserve.daemon.loading`.
+    """
+
+    def __init__(
+        self, reactor: Any, executor: Executor, building: DeferredLock, refresh: Callable[[], None]
+    ) -> None:
         self._reactor = reactor
         self._executor = executor
+        self._building = building
         self._refresh = refresh
         self._under_way: dict[Durable, Deferred[Any]] = {}
 
@@ -82,12 +89,14 @@ class Switching:
         verified = await apart(self._reactor, self._executor, lambda: durable.verified(lineage))
         with ExitStack() as pins:
             if durable.to_replay(lineage, verified) > REPLAYED_IN_PLACE:
-                taking = durable.rebuild(lineage, blueprint)
+                async with held(self._building):
+                    taking = durable.rebuild(lineage, blueprint)
                 pins.enter_context(durable.pinning(taking.number))
                 verified = [await self._rebuilt(taking)]
             else:
                 lineage = aspire()
-            successor = durable.successor(lineage, verified, blueprint)
+            made = self._build(partial(durable.successor, lineage, verified, blueprint))
+            successor = await detached(Deferred.fromCoroutine(made), Successor.close)
             try:
                 await self._catch_up(durable, successor)
                 if blueprint is None:
@@ -99,8 +108,17 @@ class Switching:
         if blueprint is not None:
             durable.configure(blueprint)
         self._refresh()
-        before.close()
+        await self._build(before.close)
         return lineage
+
+    async def _build(self, work: Callable[[], Result]) -> Result:
+        """Do in a thread what makes or closes a workspace of VW's, while nobody forks."""
+        async with held(self._building):
+            return await apart(self._reactor, self._executor, work)
+
+    async def become(self, durable: Durable, blueprint: Blueprint) -> Lineage:
+        """Have a model be what another blueprint describes, as its policy has it; as `carry_out` and `switch`."""
+        return await self.carry_out(durable, lambda: self.switch(durable, lambda: durable.replaced(blueprint), blueprint))
 
     async def _rebuilt(self, taking: Taking) -> int:
         """The number of the snapshot that a child makes."""

@@ -247,31 +247,6 @@ def read_drop(path: Path, kinds: Mapping[str, TransformType] = NO_KINDS) -> Mode
     return drop_schema(kinds)(load(path))
 
 
-def read_drops(folder: Path, kinds: Mapping[str, TransformType] = NO_KINDS) -> tuple[list[ModelDrop], list[Problem]]:
-    """The models that the files of a folder describe, in the order of their names, and what is wrong with the others.
-
-    Hidden files and what editors leave behind are no drops. Of two files that name the same model the first counts.
-    """
-    try:
-        files = sorted(file for file in folder.iterdir() if _is_drop(file))
-    except OSError as error:
-        text = f"cannot read the folder of models: {error.strerror}; create it, or name another under 'models:'"
-        return [], [Problem(Place(folder), "", text)]
-    drops: dict[str, ModelDrop] = {}
-    problems: list[Problem] = []
-    for file in files:
-        try:
-            drop = read_drop(file, kinds)
-        except ConfigurationError as error:
-            problems += error.problems
-            continue
-        if drop.name in drops:
-            text = f"{drops[drop.name].path} already describes a model {drop.name!r}; give one of them another name"
-            problems.append(drop.problem("model", text))
-        else:
-            drops[drop.name] = drop
-    return list(drops.values()), problems
-
-
-def _is_drop(file: Path) -> bool:
+def is_drop(file: Path) -> bool:
+    """Whether a file of a folder of drops is one, by its name."""
     return file.suffix in _SUFFIXES and not file.name.startswith((".", "#"))

@@ -147,6 +147,13 @@ class Servable:
         recording = Recording(keep, original)
         self.learner.record(recording.chunk, recording.groups)
 
+    def warm(self) -> None:
+        """Have done beforehand what the first request would wait for; nothing is served."""
+        try:
+            self.learner.takes(self.text([b"|"]))
+        except TransformError:
+            pass  # requests will be told
+
     def limit(self, bounds: Bounds) -> None:
         """Take from now on only examples within `bounds`."""
         self.learner.limit(bounds)
