@@ -35,6 +35,7 @@ def test_every_command_stands_in_the_readme() -> None:
     assert rows == list(COMMANDS)
 
 
+_COMMAND = re.compile(r"^(?:\$ )?(vwserve (?:check|ctl|fit|replay|send) .*)$", re.MULTILINE)
 COMMAND_LINES = [
     pytest.param(words[1:], id=f"{page.name}: {command}")
     for page in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md")))
