@@ -14,11 +14,11 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 
 from vwserve.durability.disk import Disk
 from vwserve.durability.errors import JournalError
+from vwserve.durability.founding import found
 from vwserve.durability.intervention import NOTHING, intervene
 from vwserve.durability.journal import Journal
 from vwserve.durability.keeping import Keeping
@@ -26,7 +26,7 @@ from vwserve.durability.lineage import Lineage
 from vwserve.durability.lock import Lock
 from vwserve.durability.provenance import Provenance
 from vwserve.durability.rebuilding import rebuild
-from vwserve.durability.recovery import Kept, Recovered, recover, replay
+from vwserve.durability.recovery import Kept, Recovered, other_kind, passed_by, recover, replay
 from vwserve.durability.snapshot import Snapshot, SnapshotError
 from vwserve.durability.snapshots import Snapshots
 from vwserve.durability.storing import model_file
@@ -95,6 +95,10 @@ class Durable:
         """The newest snapshot that a restart would go on from."""
         self._pinned: list[int] = []
         self._before: Snapshot | None = None  # the one before it
+        self._multiline = False  # as the journal that is open is
+        self._settled: Lineage | None = None  # what lineage.json is known to say
+        self._seen: _Look = (None, 0, 0)  # what was on the disk at the start
+        self._current = False  # whether the model that is served is the one on the disk
         self._remark: str | None = None
         self._reported = ""
         self._retry_from_s = self._keep_from_s = 0.0
@@ -151,56 +155,43 @@ class Durable:
         """Recover the model, and have what it learns from now on kept."""
         snapshots = self._snapshots or self._readable_snapshots()
         provenance = provenance_of(self.blueprint)
-        lineage = Lineage.read(self.folder) or self._found(snapshots, provenance)
-        self._passed = max([0, *(each.moment.journal for each in islice(_newest(snapshots), 1))])
-        if self._learning_possible:
+        settled = Lineage.read(self.folder)
+        lineage = settled or found(self.folder, self.blueprint, provenance, snapshots, self._around.report)
+        self._passed = passed_by(lineage, snapshots)
+        if self._held and self.blueprint.drop.policy.journal:
             self._open_journal(lineage.multiline)
         kept = self._kept(lineage.multiline)
-        self._passed = max(self._passed, kept.upto)
-        aspired = lineage.aspired(provenance, self.blueprint.drop.policy.on_change, self.position)
+        self._passed = kept.upto
+        seen = settled, _number(next(_newest(snapshots), None)), kept.opening.last
+        aspired = lineage.aspired(provenance, self.blueprint.drop.policy.on_change, kept.upto)
         recovered = recover(self.blueprint, aspired, kept)
         try:
-            aspired = self._of_kind(aspired, recovered.servable)
-            self._settle(aspired)
+            lineage = self._of_kind(recovered)
         except BaseException:
             recovered.servable.close()
             raise
-        self._succeed(Successor(aspired, self.blueprint, recovered, self.position))
+        self._settled, self._seen = settled, seen
+        self._current = self._held and (self._journal is not None or not self.blueprint.drop.policy.journal)
+        if self._held:
+            self._settle(lineage)
+        self._succeed(Successor(lineage, self.blueprint, recovered, kept.upto))
 
     @property
-    def _learning_possible(self) -> bool:
-        return self._lock is not None and self._snapshots is not None and self.blueprint.drop.policy.journal
+    def _held(self) -> bool:
+        """Whether the state is this process's, to write in."""
+        return self._lock is not None and self._snapshots is not None
 
-    def _found(self, snapshots: Snapshots | None, provenance: Provenance) -> Lineage:
-        """The lineage of a folder that does not say which it is: a new one, mostly."""
-        newest = next(snapshots.newest(lambda _: True), None) if snapshots is not None else None
-        if newest is None:
-            servable = self.blueprint.build(self._bounds)
-            servable.close()
-            return Lineage(1, provenance, Stretches(), servable.multiline)
-        self._around.report(f"{self.folder} has no lineage.json; it goes on from its newest snapshot, {newest.number}")
-        moment = newest.moment
-        servable = self.blueprint.build(self._bounds)
-        servable.close()
-        return Lineage(moment.lineage, newest.provenance, moment.learned.then(moment.journal + 1), servable.multiline)
-
-    def _of_kind(self, lineage: Lineage, servable: Servable) -> Lineage:
-        """The lineage of the servable that was built for it; raises StateError where it cannot read the journal."""
-        if servable.multiline == lineage.multiline:
-            return lineage
-        if self.position:
-            raise StateError(
-                f"{self._journal_folder} has examples of {'several lines' if lineage.multiline else 'one line'}, which "
-                f"this model does not read; move {self.folder} away to begin anew"
-            )
-        if self._journal is not None:
-            self._journal.close()
-            self._open_journal(servable.multiline)
-        return replace(lineage, multiline=servable.multiline)
+    def _of_kind(self, recovered: Recovered) -> Lineage:
+        """The lineage of what was recovered; raises StateError where that cannot read what the journal has."""
+        lineage, multiline = recovered.lineage, recovered.servable.multiline
+        if multiline != lineage.multiline and self.position:
+            raise other_kind(self._journal_folder, lineage.multiline)
+        return replace(lineage, multiline=multiline)
 
     def _open_journal(self, multiline: bool) -> None:
         policy, around = self.blueprint.drop.policy, self._around
-        self._journal = None
+        self._close_journal()
+        self._multiline = multiline
         try:
             self._journal = Journal(
                 self._journal_folder,
@@ -218,21 +209,33 @@ class Durable:
         for remark in self._journal.opening.remarks:
             around.report(remark)
 
+    def _close_journal(self) -> None:
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            self._passed = journal.last
+            try:
+                journal.close()
+            except JournalError as error:
+                self._around.report(str(error))
+
     def _settle(self, lineage: Lineage) -> None:
-        """Have this lineage count from now on, if it does not yet and the disk lets it."""
-        if self._lock is None or Lineage.read(self.folder) == lineage:
+        """Have this lineage count from now on, if it is not known to do, and the disk lets it."""
+        if self._settled == lineage:
             return
+        self._settled = None
         try:
             lineage.write(self._around.disk, self.folder)
         except OSError as error:
             self._stop_learning(f"cannot write in {self.folder}: {error.strerror or error}")
+        else:
+            self._settled = lineage
 
     def _kept(self, multiline: bool) -> Kept:
-        """What there is to recover from."""
+        """What there is to recover from; raises JournalError."""
         snapshots = self._snapshots or self._readable_snapshots()
         if self._journal is None:
-            return Kept.read(snapshots, self._journal_folder, multiline=multiline)
-        return Kept(snapshots, self._journal_folder, self._journal.opening, self._journal.last)
+            return Kept.read(snapshots, self._journal_folder, multiline=multiline, passed=self._passed)
+        return Kept(snapshots, self._journal_folder, self._journal.extent, self._journal.last)
 
     def _readable_snapshots(self) -> Snapshots | None:
         return Snapshots(self._snapshots_folder, reading=True) if self._snapshots_folder.is_dir() else None
@@ -287,20 +290,21 @@ class Durable:
     def tick(self) -> bool:
         """See to the journal, and try whether what failed works again; whether another servable is in place."""
         now_s = self._around.clock()
-        journal = self._journal
-        if journal is None:
-            if not self.unready or now_s < self._retry_from_s:
-                return False
-            self._retry_from_s = now_s + _RETRY_S
-            return self._try_again()
+        if self._journal is not None:
+            self._see_to(self._journal, now_s)
+        if not self.unready or now_s < self._retry_from_s or (self._journal is not None and self._journal.failed):
+            return False
+        switched = self._try_again()
+        self._retry_from_s = now_s + _RETRY_S if self.unready else 0.0
+        return switched
+
+    def _see_to(self, journal: Journal, now_s: float) -> None:
         journal.tick()
         if journal.failed is not None:
             self._stop_learning(str(journal.failed))
             if not journal.probe():
-                return False
-        if self.unready:
-            self.unready = self._reported = ""
-            self._around.report("it learns again")
+                return
+            self._settled = None  # whatever became of the disk meanwhile
         if journal.remark != self._remark:
             self._remark = journal.remark
             if journal.remark:
@@ -308,48 +312,68 @@ class Durable:
         if now_s >= self._keep_from_s:
             self._keep_from_s = now_s + _KEEP_S
             self._let_go(journal)
-        return False
 
     def _try_again(self) -> bool:
-        """Open what could not be opened at the start; where that fails again, it goes on as it is."""
-        passed, self.unready = self._passed, ""
+        """Have what failed work again; where it fails again, the model goes on as it is."""
+        before, position, self.unready = self.servable, self.position, ""
         try:
-            switched = self._open_again()
+            if self._current:
+                self._resume()
+            else:
+                self._open_again()
         except VwserveError as error:
-            self._release()
-            self._passed = passed
+            self._close_journal()
+            self._passed = position
             self._stop_learning(str(error))
-            return False
         if not self.unready:
             self._reported = ""
             self._around.report("it learns again")
-        return switched
+        if self.servable is before:
+            return False
+        before.close()
+        return True
 
-    def _open_again(self) -> bool:
-        if self._lock is None or self._snapshots is None:
+    def _open_again(self) -> None:
+        """Open what could not be opened at the start; the disk may have more now than could be read then."""
+        if not self._held:
             self._release()
             self._hold()
-        if not self._learning_possible:
-            return False
-        before, passed = self.lineage, self._passed
-        self._open_journal(before.multiline)
-        if self._journal is None:
-            return False
-        if self._journal.last == passed and Lineage.read(self.folder) in (None, before):
-            self._settle(before)
-            return False
-        old = self.servable  # the disk that came back has more than could be read at the start
-        self._start()
-        old.close()
-        return True
+        if not self._held:
+            return
+        look = self._look()
+        if look in (self._seen, (None, 0, 0)):
+            self._current, self._settled = True, look[0]
+            self._resume()
+        else:
+            self._start()
+
+    def _look(self) -> _Look:
+        """What is on the disk: the lineage, the number of the newest snapshot, the last example of the journal."""
+        lineage = Lineage.read(self.folder)
+        multiline = (lineage or self.lineage).multiline
+        journal = Kept.read(None, self._journal_folder, multiline=multiline).opening
+        return lineage, _number(next(_newest(self._snapshots), None)), journal.last
+
+    def _resume(self) -> None:
+        """Go on with a state that is this process's, though it may have come back without what was in it."""
+        try:
+            if not self._snapshots_folder.is_dir():
+                self._around.disk.make_folder(self._snapshots_folder)
+        except OSError as error:
+            self._stop_learning(f"cannot make {self._snapshots_folder}: {error.strerror or error}")
+            return
+        if self._journal is None and self.blueprint.drop.policy.journal:
+            self._open_journal(self.lineage.multiline)
+        self._settle(self.lineage)
+        self._note_newest(next(_newest(self._snapshots, self.lineage.holds), None))
 
     def _let_go(self, journal: Journal) -> None:
         """Remove from the journal what is old and neither of the two newest snapshots needs."""
         if self.newest is None or self._snapshots is None:
             return
-        needed = self._before or self.newest
+        needed = self.lineage.examples.after((self._before or self.newest).moment.learned.end)
         with suppress(JournalError):  # what it says, a failed tick says, too
-            journal.keep(needed.moment.journal + 1)
+            journal.keep(needed.ranges[0][0])
 
     # -- snapshots -----------------------------------------------------------------------------------------------------
 
@@ -408,6 +432,11 @@ class Durable:
             self._before, self.newest = self.newest, snapshot
         return snapshot
 
+    def _note_newest(self, newest: Snapshot | None) -> None:
+        """Take note of the newest snapshot of this lineage, and of the one before it."""
+        older = _newest(self._snapshots, lambda each: newest is not None and each.number < newest.number)
+        self.newest, self._before = newest, next((each for each in older if self.lineage.holds(each)), None)
+
     def model_file(self, snapshot: Snapshot) -> Path:
         """The file of a snapshot, as `vw -i` reads it."""
         return model_file(self._snapshots_folder, snapshot.number)
@@ -426,6 +455,11 @@ class Durable:
             base, passed = snapshot.moment.learned, snapshot.moment.journal
             if changes := snapshot.provenance.changes(self.lineage.provenance):
                 raise StateError(f"snapshot {snapshot.number} is of a model made otherwise: {'; '.join(changes)}")
+        if until is not None and until < passed:
+            raise StateError(
+                f"a snapshot that was taken after example {passed} is no way to a model that learned up to {until}; "
+                "return to an older one"
+            )
         if (until is not None or skip) and self._journal is None:
             raise StateError("there is no journal to learn again from; return to a snapshot alone")
         examples = intervene(self.position, base=base, passed=passed, until=until, skip=skip)
@@ -477,7 +511,7 @@ class Durable:
         kept = replace(self._kept(lineage.multiline), upto=upto)
         recovered = recover(blueprint, lineage, kept, verified)
         try:
-            lineage = self._of_kind(lineage, recovered.servable)
+            lineage = self._of_kind(recovered)
         except BaseException:
             recovered.servable.close()
             raise
@@ -485,10 +519,25 @@ class Durable:
         return Successor(lineage, blueprint, recovered, learned)
 
     def catch_up(self, successor: Successor) -> Iterator[int]:
-        """Have a successor learn what it has not yet, block by block; ends once nothing is left. Raises StateError."""
-        while missing := successor.lineage.examples.after(successor.learned_upto).upto(self.position):
-            yield from replay(successor.recovered.servable, self._journal_folder, missing)
-            successor.learned_upto = missing.end
+        """Have a successor learn what it has not yet, block by block; ends once nothing is left.
+
+        Raises StateError where the journal does not have it.
+        """
+        while successor.learned_upto < (position := self.position):
+            missing = successor.lineage.examples.after(successor.learned_upto).upto(position)
+            if missing:
+                self._check_journaled(missing, successor.lineage)
+                yield from replay(successor.recovered.servable, self._journal_folder, missing)
+            successor.learned_upto = position
+
+    def _check_journaled(self, wanted: Stretches, lineage: Lineage) -> None:
+        """Raise StateError where the journal lacks some of what is to be learned again."""
+        if lost := self._kept(lineage.multiline).lacking(wanted):
+            skips = " ".join(f"skip {first}..{last}" for first, last in lost)
+            raise StateError(
+                f"{self._journal_folder} does not have the examples {lost}, which are to be learned again; go on from "
+                f"a snapshot that has learned them, or leave them out ({skips})"
+            )
 
     def adopt(self, successor: Successor) -> Servable:
         """Have a successor that has caught up serve from now on; the servable that did, which is to be closed.
@@ -496,21 +545,33 @@ class Durable:
         Raises StateError where that cannot be written down: then everything stays as it is.
         """
         before = self.servable
+        if successor.lineage.number != self.lineage.number + 1:
+            raise StateError(f"{before.name} was made another meanwhile; nothing was switched")
         try:
             successor.lineage.write(self._around.disk, self.folder)
         except OSError as error:
+            self._put_back()
             raise StateError(
                 f"cannot write in {self.folder}: {error.strerror or error}; nothing was switched"
             ) from error
+        self._settled = successor.lineage
         self._succeed(successor)
         return before
+
+    def _put_back(self) -> None:
+        """Have lineage.json say what it said: the disk may have failed after the new one was in its place."""
+        try:
+            self._settled = Lineage.read(self.folder)
+        except StateError:
+            self._settled = None
+        self._settle(self.lineage)
 
     def _succeed(self, successor: Successor) -> None:
         recovered = successor.recovered
         self.blueprint, self.lineage = successor.blueprint, successor.lineage
-        self.newest = newest = recovered.snapshot
-        older = _newest(self._snapshots, lambda each: newest is not None and each.number < newest.number)
-        self._before = next((each for each in older if self.lineage.holds(each)), None)
+        self._note_newest(recovered.snapshot)
+        if self._journal is not None and self._multiline != self.lineage.multiline:
+            self._open_journal(self.lineage.multiline)  # it is empty
         for remark in recovered.remarks:
             self._around.report(remark)
         recovered.servable.limit(self._bounds)
@@ -525,27 +586,28 @@ class Durable:
 
     def close(self) -> None:
         """Take a last snapshot if there is something new, and let others have the state."""
-        try:
-            if self.taking:
-                self.finish()
-            if self.changed and not self.unready:
-                self.take()
-                self.finish()
-        except SnapshotError as error:
-            self._around.report(str(error))
+        if self.taking:
+            self._finish_last()
+        if self.changed and not self.unready:
+            self._finish_last(self.take)
         self.servable.close()
         self._release()
 
+    def _finish_last(self, begin: Callable[[], object] = lambda: None) -> None:
+        try:
+            begin()
+            self.finish()
+        except SnapshotError as error:
+            self._around.report(str(error))
+
     def _release(self) -> None:
-        journal, self._journal = self._journal, None
-        if journal is not None:
-            try:
-                journal.close()
-            except JournalError as error:
-                self._around.report(str(error))
+        self._close_journal()
         if self._lock is not None:
             self._lock.release()
         self._lock = self._snapshots = None
+
+
+_Look = tuple[Lineage | None, int, int]
 
 
 def provenance_of(blueprint: Blueprint) -> Provenance:
@@ -554,6 +616,10 @@ def provenance_of(blueprint: Blueprint) -> Provenance:
         return Provenance.of(blueprint)
     except OSError as error:
         raise StateError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _number(snapshot: Snapshot | None) -> int:
+    return snapshot.number if snapshot is not None else 0
 
 
 def _newest(snapshots: Snapshots | None, wanted: Callable[[Snapshot], bool] = lambda _: True) -> Iterator[Snapshot]:

@@ -34,6 +34,16 @@ class Lineage:
     examples: Stretches
     multiline: bool
 
+    @property
+    def passed(self) -> int:
+        """The sequence number after which it learns all that comes; what comes next has a greater one."""
+        first, last = self.examples.ranges[-1] if self.examples else (1, 0)
+        return first - 1 if last is None else last
+
+    def minus(self, lost: Stretches) -> Lineage:
+        """The one that goes on without some examples."""
+        return replace(self, number=self.number + 1, examples=self.examples.minus(lost))
+
     def moment(self, journal: int) -> Moment:
         """Where a model stands that has learned all its examples while the journal ended at `journal`."""
         return Moment(self.number, self.examples.upto(journal), journal)

@@ -18,6 +18,7 @@ from vwserve.durability.reading import read_journal
 from vwserve.durability.segments import examples_in
 from vwserve.durability.snapshot import Snapshot
 from vwserve.durability.snapshots import Snapshots
+from vwserve.durability.stretches import Stretches
 from vwserve.errors import StateError
 from vwserve.learner import Bounds
 from vwserve.lines import lines_of
@@ -35,10 +36,11 @@ REPLAYED_FOR_EXACTNESS = 1_000_000
 class Recovered:
     """A servable as it stood, the snapshot that it went on from, how many examples of the journal it then learned.
 
-    `remarks` are what was wrong, a line each.
+    `lineage` is the one that it was to be, without examples that are lost. `remarks` are what was wrong, a line each.
     """
 
     servable: Servable
+    lineage: Lineage
     snapshot: Snapshot | None
     replayed: int
     remarks: tuple[str, ...]
@@ -48,7 +50,7 @@ class Recovered:
 class Kept:
     """What there is to recover from: snapshots, if any, and what a journal in `folder` has.
 
-    What that has after `upto` is not learned again yet.
+    A model is recovered up to the example `upto`, which may be after the last one that the journal has.
     """
 
     snapshots: Snapshots | None
@@ -56,55 +58,65 @@ class Kept:
     opening: Opening
     upto: int
 
-    @property
-    def passed(self) -> int:
-        """The last sequence number that there is any trace of."""
-        newest = next(self.snapshots.newest(lambda _: True), None) if self.snapshots is not None else None
-        return max(self.opening.last, newest.moment.journal if newest is not None else 0)
-
     @classmethod
-    def read(cls, snapshots: Snapshots | None, folder: Path, *, multiline: bool) -> Kept:
-        """What there is, without a journal open; raises JournalError."""
+    def read(cls, snapshots: Snapshots | None, folder: Path, *, multiline: bool, passed: int = 0) -> Kept:
+        """What there is, without a journal open; the model is known to have `passed` so many. Raises JournalError."""
         opening = Opening(1, 0)
         if folder.is_dir():
             try:
                 opening = look_through(folder, multiline=multiline)
             except OSError as error:
                 raise disk_error("read", folder, error, "check the folder and its permissions") from error
-        return cls(snapshots, folder, opening, opening.last)
+        return cls(snapshots, folder, opening, max(opening.last, passed))
+
+    def lacking(self, wanted: Stretches) -> Stretches:
+        """Those of the wanted examples that the journal does not have."""
+        had = wanted.after(self.opening.first - 1).upto(self.opening.last)
+        for gap in self.opening.gaps:
+            had = had.without(gap.after + 1, gap.first - 1)
+        return wanted.minus(had)
+
+
+def passed_by(lineage: Lineage, snapshots: Snapshots | None) -> int:
+    """The last sequence number that anything but the journal tells of."""
+    newest = next(snapshots.newest(lambda _: True), None) if snapshots is not None else None
+    return max(lineage.passed, newest.moment.journal if newest is not None else 0)
 
 
 def recover(blueprint: Blueprint, lineage: Lineage, kept: Kept, verified: Collection[int] = ()) -> Recovered:
     """The model of this lineage, learning; snapshots `verified` just now are not verified again.
 
-    Raises StateError where neither a snapshot nor the journal leads to it, and what building it raises.
+    It goes on without examples that neither a snapshot nor the journal has. Raises StateError where those are the first
+    ones, so that there is nothing to go on from, and what building it raises.
     """
     remarks: list[str] = []
-    snapshots, opening = kept.snapshots, kept.opening
+    snapshots = kept.snapshots
     snapshot, corrupt = snapshots.newest_good(lineage.holds, verified) if snapshots is not None else (None, ())
     remarks += map(str, corrupt)
     if snapshot is not None and not snapshot.exact:
-        if _short_enough(lineage, kept):
+        if _can_begin_anew(lineage, kept):
             snapshot = None
         else:
             remarks.append(
                 f"it goes on from snapshot {snapshot.number}, in which VW does not save all that such a model goes by: "
                 "its weights are those that it had, and what it learns from now on may differ in the last digits"
             )
-    missing = lineage.examples.after(snapshot.moment.learned.end if snapshot is not None else 0).upto(kept.upto)
-    if missing and missing.ranges[0][0] < opening.first:
-        raise StateError(
-            f"{kept.folder} begins at example {opening.first}, and this model needs those from {missing.ranges[0][0]} "
-            "on, since no snapshot that has them is good; restore older files, or begin anew with `on_change: fresh`"
-        )
-    for gap in opening.gaps:
-        lost = missing.after(gap.after).upto(gap.first - 1)
-        if lost:
-            remarks.append(f"it goes on without examples {lost}, which are missing in {kept.folder}")
-            missing = missing.without(gap.after + 1, gap.first - 1)
+    learned = snapshot.moment.learned.end if snapshot is not None else 0
+    missing = lineage.examples.after(learned).upto(kept.upto)
+    if lost := kept.lacking(missing):
+        if not learned and lost.ranges[0][0] == missing.ranges[0][0]:
+            begins = f"begins at example {kept.opening.first}" if kept.opening.last else "has no examples"
+            raise StateError(
+                f"{kept.folder} {begins}, and this model needs those from {missing.ranges[0][0]} on, since no snapshot "
+                f"that has them is good; restore older files, or move {kept.folder.parent} away to begin anew"
+            )
+        remarks.append(f"it goes on without the examples {lost}: neither a good snapshot nor {kept.folder} has them")
+        missing, lineage = missing.minus(lost), lineage.minus(lost)
     resumed = snapshots.resumed(snapshot) if snapshots is not None and snapshot is not None else None
     servable = blueprint.build(WIDEST, lineage.number, learn=True, resumed=resumed)
     try:
+        if missing and servable.multiline != lineage.multiline:
+            raise other_kind(kept.folder, lineage.multiline)
         refused = servable.totals().refused
         replayed = sum(replay(servable, kept.folder, missing))
         if refused := servable.totals().refused - refused:
@@ -112,7 +124,7 @@ def recover(blueprint: Blueprint, lineage: Lineage, kept: Kept, verified: Collec
     except BaseException:
         servable.close()
         raise
-    return Recovered(servable, snapshot, replayed, tuple(remarks))
+    return Recovered(servable, lineage, snapshot, replayed, tuple(remarks))
 
 
 def replay(servable: Servable, folder: Path, examples: Iterable[tuple[int, int | None]]) -> Iterator[int]:
@@ -129,8 +141,15 @@ def replay(servable: Servable, folder: Path, examples: Iterable[tuple[int, int |
             yield examples_in(block, servable.multiline)
 
 
-def _short_enough(lineage: Lineage, kept: Kept) -> bool:
+def other_kind(folder: Path, multiline: bool) -> StateError:
+    """A journal has examples of another kind than the model reads."""
+    return StateError(
+        f"{folder} has examples of {'several lines' if multiline else 'one line'}, which this model does not read; "
+        f"move {folder.parent} away to begin anew"
+    )
+
+
+def _can_begin_anew(lineage: Lineage, kept: Kept) -> bool:
+    """Whether the journal has all of a model, and that is not much."""
     wanted = lineage.examples.upto(kept.upto)
-    if kept.opening.gaps or (wanted and wanted.ranges[0][0] < kept.opening.first):
-        return False
-    return wanted.examples_upto(kept.upto) <= min(REPLAYED_FOR_EXACTNESS, kept.opening.last)
+    return wanted.examples_upto(kept.upto) <= REPLAYED_FOR_EXACTNESS and not kept.lacking(wanted)

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vwserve.durability.durable import provenance_of
+from vwserve.durability.founding import found
 from vwserve.durability.lineage import Lineage
-from vwserve.durability.recovery import Kept, Recovered, recover
+from vwserve.durability.recovery import Kept, Recovered, passed_by, recover
 from vwserve.durability.snapshots import Snapshots
 from vwserve.learner import Bounds
 from vwserve.model.blueprint import Blueprint
@@ -26,16 +27,16 @@ def build_static(
 
     Raises StateError where that was learned by a model that was made otherwise, and what building it raises.
     """
-    lineage = Lineage.read(folder)
-    if lineage is None:
-        return blueprint.build(bounds, version)
     snapshots = folder / "snapshots"
-    kept = Kept.read(
-        Snapshots(snapshots, reading=True) if snapshots.is_dir() else None,
-        folder / "journal",
-        multiline=lineage.multiline,
-    )
-    lineage = lineage.aspired(provenance_of(blueprint), blueprint.drop.policy.on_change, kept.passed)
+    readable = Snapshots(snapshots, reading=True) if snapshots.is_dir() else None
+    lineage = Lineage.read(folder)
+    if lineage is None and readable is None and not (folder / "journal").is_dir():
+        return blueprint.build(bounds, version)
+    provenance = provenance_of(blueprint)
+    if lineage is None:
+        lineage = found(folder, blueprint, provenance, readable, report)
+    kept = Kept.read(readable, folder / "journal", multiline=lineage.multiline, passed=passed_by(lineage, readable))
+    lineage = lineage.aspired(provenance, blueprint.drop.policy.on_change, kept.upto)
     recovered = recover(blueprint, lineage, kept)
     for remark in recovered.remarks:
         report(remark)

@@ -70,6 +70,13 @@ class Stretches:
             return self.upto(first - 1)
         return self._of([*self.upto(first - 1), *self.after(max(last, first - 1))])
 
+    def minus(self, others: Stretches) -> Stretches:
+        """All but the examples of others."""
+        rest = self
+        for first, last in others:
+            rest = rest.without(first, last)
+        return rest
+
     def then(self, first: int, last: int | None = None) -> Stretches:
         """With the examples from `first` on, or to `last`, behind the others, which must end before."""
         return self._of([*self.ranges, (first, last)])

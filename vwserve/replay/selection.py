@@ -84,7 +84,8 @@ def select(folder: Path, wanted: Wanted, *, multiline: bool) -> Selection:
     Raises VwserveError where some of it is missing, or does not fit together.
     """
     _check_folder(folder)
-    lineage, opening = _found(folder, multiline)
+    lineage, kept = _found(folder, multiline)
+    opening = kept.opening
     base = wanted.base
     learned = base.moment.learned if base is not None else NOTHING
     whole = _whole(lineage, base, wanted.everything)
@@ -104,7 +105,7 @@ def select(folder: Path, wanted: Wanted, *, multiline: bool) -> Selection:
             "them from an older snapshot, or from the beginning"
         )
     examples = examples.after(learned.end)
-    if lost := _lost(examples, opening):
+    if lost := kept.lacking(examples):
         raise JournalError(_missing(folder, lost, whole))
     return Selection(folder, learned, examples, multiline, lineage)
 
@@ -120,7 +121,7 @@ def _check_folder(folder: Path) -> None:
     raise VwserveError(f"{folder} has no journal; {remedy}")
 
 
-def _found(folder: Path, multiline: bool) -> tuple[Lineage | None, Opening]:
+def _found(folder: Path, multiline: bool) -> tuple[Lineage | None, Kept]:
     """The lineage beside a journal and what there is of the journal, both of one moment."""
     state = Path(os.path.abspath(folder)).parent  # of `.`, too
     lineage = Lineage.read(state)
@@ -128,10 +129,10 @@ def _found(folder: Path, multiline: bool) -> tuple[Lineage | None, Opening]:
         if lineage is not None and lineage.multiline != multiline:
             kinds = ("several lines", "one line") if lineage.multiline else ("one line", "several lines")
             raise VwserveError(f"{folder} has examples of {kinds[0]}, and this model's have {kinds[1]}")
-        opening = Kept.read(None, folder, multiline=multiline).opening
+        kept = Kept.read(None, folder, multiline=multiline)
         again = Lineage.read(state)
         if again == lineage:
-            return lineage, opening
+            return lineage, kept
         lineage = again
 
 
@@ -178,20 +179,11 @@ def _ending(folder: Path, opening: Opening) -> str:
     )
 
 
-def _lost(examples: Stretches, opening: Opening) -> list[tuple[int, int]]:
-    """Which of the examples are not in the journal."""
-    lost = [*examples.upto(opening.first - 1), *examples.after(opening.last)]
-    for gap in opening.gaps:
-        lost += examples.after(gap.after).upto(gap.first - 1)
-    return [(first, last) for first, last in sorted(lost) if last is not None]
-
-
-def _missing(folder: Path, lost: Sequence[tuple[int, int]], whole: Stretches) -> str:
-    numbers = ", ".join(f"{first}-{last}" for first, last in lost)
+def _missing(folder: Path, lost: Stretches, whole: Stretches) -> str:
     skips = " ".join(f"--skip {first}..{last}" for first, last in lost)
     return (
-        f"{folder} does not have the examples {numbers}, which are to be learned. Restore the files that had them, go "
-        f"on from a snapshot that has learned them (--from {_having(folder, lost[-1][1], whole)}), or leave them out "
+        f"{folder} does not have the examples {lost}, which are to be learned. Restore the files that had them, go "
+        f"on from a snapshot that has learned them (--from {_having(folder, lost.end, whole)}), or leave them out "
         f"({skips})"
     )
 

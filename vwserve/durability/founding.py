@@ -1,0 +1,46 @@
+"""The lineage of a state that does not say which it has: that of a new model, nearly always.
+
+Else somebody removed `lineage.json`, as who runs the daemon is told to where it was spoilt. Then the newest snapshot
+tells, and where there is none, the model learns all that is in its journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from vwserve.durability.lineage import Lineage
+from vwserve.durability.provenance import Provenance
+from vwserve.durability.recovery import Kept, other_kind
+from vwserve.durability.snapshots import Snapshots
+from vwserve.durability.stretches import Stretches
+from vwserve.learner import Bounds
+from vwserve.model.blueprint import Blueprint
+
+
+def found(
+    folder: Path,
+    blueprint: Blueprint,
+    provenance: Provenance,
+    snapshots: Snapshots | None,
+    report: Callable[[str], None],
+) -> Lineage:
+    """The lineage to go on with in `folder`, which has no `lineage.json`; `report` is told where it has anything else.
+
+    Raises StateError where its journal has examples of another kind, and what building the model raises.
+    """
+    servable = blueprint.build(Bounds())
+    servable.close()
+    multiline = servable.multiline
+    journal = folder / "journal"
+    here = Kept.read(None, journal, multiline=multiline).opening.last
+    if multiline and not here and Kept.read(None, journal, multiline=False).opening.last:
+        raise other_kind(journal, multiline=False)
+    newest = next(snapshots.newest(lambda _: True), None) if snapshots is not None else None
+    if newest is not None:
+        report(f"{folder} has no lineage.json; it goes on from its newest snapshot, {newest.number}")
+        moment = newest.moment
+        return Lineage(moment.lineage, newest.provenance, moment.learned.then(moment.journal + 1), multiline)
+    if here:
+        report(f"{folder} has neither lineage.json nor a snapshot; it learns all {here} examples of its journal")
+    return Lineage(1, provenance, Stretches(), multiline)
