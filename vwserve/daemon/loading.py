@@ -13,11 +13,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from vwserve.daemon.apart import apart, held
 from vwserve.daemon.registry import Failed, Registry, Served
@@ -63,7 +65,7 @@ class Loading:
         self._pool = TransformPool()
         self._versions: dict[str, int] = {}  # of static models
         self._aspired: dict[str, ModelDrop | None] = {}  # what is not begun yet
-        self._working: dict[str, Deferred[None]] = {}
+        self._working: dict[str, list[Deferred[None]]] = {}  # with those who wait for its end
         self._begun: dict[str, ModelDrop | None] = {}
         self._failed: dict[str, tuple[ModelDrop, object, Problem]] = {}
         self._unread: Sequence[Failed] = ()
@@ -96,7 +98,7 @@ class Loading:
         self._aspired.clear()
         for name in list(self._working):
             self._give_up(name)
-        await DeferredList(list(self._working.values()))
+        await DeferredList([self._wait(name) for name in self._working])
 
     def _files(self) -> Iterator[tuple[str, Path]]:
         """The models that there are or are to be, and the files that say so."""
@@ -117,16 +119,24 @@ class Loading:
         """Have a model be what a drop describes, or not be; fires once it is, or has failed."""
         if self._stopping:
             return succeed(None)
-        working = self._working.get(name)
-        if working is None or self._begun.get(name) != drop:
-            self._aspired[name] = drop
-            if working is not None:
+        if name in self._working:
+            if self._begun.get(name) != drop:
+                self._aspired[name] = drop
                 self._give_up(name)
-        if working is None:
-            working = self._working[name] = Deferred.fromCoroutine(self._work(name))
-        done: Deferred[None] = Deferred()
-        working.chainDeferred(done)
+            return self._wait(name)
+        self._aspired[name] = drop
+        self._working[name] = []
+        done = self._wait(name)
+        Deferred.fromCoroutine(self._work(name)).addErrback(self._report)
         return done
+
+    def _wait(self, name: str) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+        self._working[name].append(done)
+        return done
+
+    def _report(self, failure: Failure) -> None:
+        self.log.failure("a fault of vwserve after it loaded a model", failure)
 
     def _give_up(self, name: str) -> None:
         served = self._registry.served(name)
@@ -144,8 +154,9 @@ class Loading:
         except Exception:
             self.log.failure("a fault of vwserve while it loaded {model}", model=name)
         finally:
-            del self._working[name]
             self._begun.pop(name, None)
+            for done in self._working.pop(name):
+                done.callback(None)
 
     async def _unload(self, name: str) -> None:
         served = self._registry.served(name)
@@ -190,7 +201,7 @@ class Loading:
                 await self._build(before.close)
             else:
                 before.drop = drop
-        elif await self._build(lambda: _continues(before.durable, blueprint)):
+        elif await self._build(partial(_continues, before.durable, blueprint)):
             await self._change(before.durable, blueprint)
             before.drop, before.identity = drop, identity
         else:
@@ -257,7 +268,11 @@ def _continues(durable: Durable, blueprint: Blueprint) -> bool:
 
 def _unread(problems: Sequence[Problem]) -> list[Failed]:
     """The files that could not be read; the folder itself is the log's."""
-    return [Failed(problem.place.file.stem, problem.place.file, problem) for problem in problems if problem.place.file.is_file()]
+    return [
+        Failed(problem.place.file.stem, problem.place.file, problem)
+        for problem in problems
+        if problem.place.file.is_file()
+    ]
 
 
 def _identity(drop: ModelDrop) -> tuple[object, ...]:

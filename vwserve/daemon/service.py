@@ -56,7 +56,11 @@ class Daemon:
     log = Logger()
 
     def __init__(
-        self, reactor: Any, read: Callable[[], Settings], turn: Turn | None = None, executor: Executor | None = None,
+        self,
+        reactor: Any,
+        read: Callable[[], Settings],
+        turn: Turn | None = None,
+        executor: Executor | None = None,
         loader: Executor | None = None,
     ) -> None:
         self._reactor = reactor
@@ -117,7 +121,7 @@ class Daemon:
         return [*(["it is stopping"] if self._stopping else []), *self._registry.not_ready]
 
     async def load(self) -> list[str]:
-        """Serve the models of the drops, and those that come; what is wrong with one goes to the log, and is returned."""
+        """Serve the models of the drops, and those that come; what is wrong goes to the log, and is returned."""
         self._watch.start()
         self._loading.forget_failures()
         problems = await self._load()
@@ -289,9 +293,7 @@ class Daemon:
 
     def _around(self, name: str) -> Surroundings:
         """What a model works with; what it reports goes to the log under its name."""
-        return Surroundings(
-            self._reactor.seconds, self._executor, partial(self._report, name), owe=self._commit.owe
-        )
+        return Surroundings(self._reactor.seconds, self._executor, partial(self._report, name), owe=self._commit.owe)
 
     def _report(self, name: str, text: str) -> None:
         self.log.warn("{model}: {text}", model=name, text=text)

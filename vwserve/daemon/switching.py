@@ -45,9 +45,7 @@ class Switching:
     `building` is held while a thread makes a model, or a child is forked: see `vwserve.daemon.loading`.
     """
 
-    def __init__(
-        self, reactor: Any, executor: Executor, building: DeferredLock, refresh: Callable[[], None]
-    ) -> None:
+    def __init__(self, reactor: Any, executor: Executor, building: DeferredLock, refresh: Callable[[], None]) -> None:
         self._reactor = reactor
         self._executor = executor
         self._building = building
@@ -118,7 +116,9 @@ class Switching:
 
     async def become(self, durable: Durable, blueprint: Blueprint) -> Lineage:
         """Have a model be what another blueprint describes, as its policy has it; as `carry_out` and `switch`."""
-        return await self.carry_out(durable, lambda: self.switch(durable, lambda: durable.replaced(blueprint), blueprint))
+        return await self.carry_out(
+            durable, lambda: self.switch(durable, lambda: durable.replaced(blueprint), blueprint)
+        )
 
     async def _rebuilt(self, taking: Taking) -> int:
         """The number of the snapshot that a child makes."""

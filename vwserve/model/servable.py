@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from vwserve.model.progress import Progress
 from vwserve.model.recording import Keep, Recording
 from vwserve.model.state import Counts, Resumed, State
 from vwserve.model.transformed import Transformed
+from vwserve.transforms import TransformError
 from vwserve.transforms.pipeline import Pipeline, Request
 from vwserve.transforms.stated import Fingerprint
 
@@ -149,10 +151,8 @@ class Servable:
 
     def warm(self) -> None:
         """Have done beforehand what the first request would wait for; nothing is served."""
-        try:
+        with suppress(TransformError):  # requests will be told
             self.learner.takes(self.text([b"|"]))
-        except TransformError:
-            pass  # requests will be told
 
     def limit(self, bounds: Bounds) -> None:
         """Take from now on only examples within `bounds`."""
