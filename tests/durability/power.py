@@ -143,6 +143,11 @@ class RecordingDisk(QuickDisk):
         self._files[to] = self._files.pop(path)
         self._record(lambda c: c.names.append(("rename", path, to)))
 
+    def link(self, path: Path, to: Path) -> None:
+        super().link(path, to)
+        number = self._files[to] = self._files[path]
+        self._record(lambda c: c.names.append(("create", to, number)))
+
     def unlink(self, path: Path) -> None:
         there = path.exists()
         super().unlink(path)

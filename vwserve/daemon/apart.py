@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.python.failure import Failure
 
 Result = TypeVar("Result")
@@ -55,3 +55,32 @@ async def held(lock: DeferredLock) -> AsyncIterator[None]:
         yield
     finally:
         lock.release()
+
+
+def built(
+    reactor: Any,
+    executor: Executor,
+    building: DeferredLock,
+    work: Callable[[], Result],
+    discard: Callable[[Result], object] = lambda _: None,
+) -> Deferred[Result]:
+    """What `work` comes to, which makes or closes workspaces of VW's: done by a thread while `building` is held.
+
+    Where that is cancelled before its turn has come it is not done; later it goes on to its end, with the lock held,
+    and its result is discarded.
+    """
+    wanted = [True]
+
+    async def alone() -> Result:
+        async with held(building):
+            if not wanted:
+                raise CancelledError
+            return await apart(reactor, executor, work)
+
+    def unwanted(result: Result | Failure) -> Result | Failure:
+        wanted.clear()
+        return result
+
+    answer = detached(Deferred.fromCoroutine(alone()), discard)
+    answer.addBoth(unwanted)
+    return answer

@@ -3,29 +3,32 @@
 A model is built in a thread, where VW reads a file without holding up the reactor's thread, and takes its place between
 two chunks. What its drop says by then counts: one that changed again while it was built is built again. Models are
 built one after the other; and none while a child is forked, which would have a copy of a half-built one and of locks
-that nobody in it gives back. For all who fork `apart` is the lock that says so.
+that nobody in it gives back. For all who fork `building` is the lock that says so.
 
-A drop that cannot be served changes nothing: what ran under its name goes on, or nothing does.
+A drop that cannot be served changes nothing: what ran under its name goes on, or nothing does. It is tried again once
+it changes, or a file that it names does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList, DeferredLock, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredLock, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from vwserve.daemon.apart import apart, held
+from vwserve.daemon.apart import built, held
 from vwserve.daemon.registry import Failed, Registry, Served
+from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.switching import GivenUp, Switching
 from vwserve.durability.durable import Durable, Surroundings, provenance_of
-from vwserve.durability.static import build_static
+from vwserve.durability.provenance import Provenance
+from vwserve.durability.static import build_pinned, build_static
 from vwserve.errors import Problem, VwserveError
 from vwserve.model.blueprint import Blueprint, fault
 from vwserve.model.drop import ModelDrop
@@ -35,10 +38,58 @@ from vwserve.transforms.pipeline import TransformPool
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True, slots=True)
+class _Aim:
+    """What a model is to be: what a drop describes, made from its files as they are; or not there at all."""
+
+    drop: ModelDrop | None
+    identity: tuple[object, ...] = ()
+
+    @classmethod
+    def at(cls, drop: ModelDrop | None) -> _Aim:
+        """That of a drop as of now."""
+        return cls(drop) if drop is None else cls(drop, _identity(drop))
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is under way with a model: its aim, the `next` one if that has changed, and those who wait for either.
+
+    `changing` may be given up where another aim comes; nobody waits for what is `slow`. `ended` is the end of it all.
+    """
+
+    aim: _Aim
+    next: _Aim | None = None
+    waiting: list[Deferred[None]] = field(default_factory=list)
+    changing: Deferred[None] | None = None
+    slow: bool = False
+    ended: Deferred[None] = field(default_factory=Deferred)
+
+    def wait(self) -> Deferred[None]:
+        """Fires once the model is what it is to be, or has failed, or nobody is to wait for that."""
+        done: Deferred[None] = Deferred()
+        self.waiting.append(done)
+        if self.slow and self.next is None:
+            self.let_go()
+        return done
+
+    def let_go(self) -> None:
+        """Have nobody wait any longer."""
+        waiting, self.waiting = self.waiting, []
+        for done in waiting:
+            done.callback(None)
+
+    def slow_down(self) -> None:
+        """Have nobody wait for this aim."""
+        self.slow = True
+        if self.next is None:
+            self.let_go()
+
+
 class Loading:
     """Loads models into a registry, each with its state in a folder of its name in `state`.
 
-    `around` gives what a model of a name works with, `retire` sees to one that is served no more before it is closed.
+    `around` gives what a model of a name works with; `settled` is called whenever it is known what a drop came to.
     """
 
     log = Logger()
@@ -48,70 +99,81 @@ class Loading:
         reactor: Any,
         executor: Executor,
         registry: Registry,
+        snapshotting: Snapshotting,
         switching: Switching,
         building: DeferredLock,
         state: Path,
         around: Callable[[str], Surroundings],
-        retire: Callable[[Durable], Awaitable[None]],
+        settled: Callable[[], object] = lambda: None,
     ) -> None:
         self._reactor = reactor
         self._executor = executor
         self._registry = registry
+        self._snapshotting = snapshotting
         self._switching = switching
         self._building = building
         self._state = state
         self._around = around
-        self._retire = retire
+        self._settled = settled
         self._pool = TransformPool()
         self._versions: dict[str, int] = {}  # of static models
-        self._aspired: dict[str, ModelDrop | None] = {}  # what is not begun yet
-        self._working: dict[str, list[Deferred[None]]] = {}  # with those who wait for its end
-        self._begun: dict[str, ModelDrop | None] = {}
-        self._failed: dict[str, tuple[ModelDrop, object, Problem]] = {}
+        self._under_way: dict[str, _Work] = {}
+        self._failed: dict[str, tuple[_Aim, ModelDrop, Problem]] = {}
         self._unread: Sequence[Failed] = ()
         self._stopping = False
 
-    async def apply(
+    def apply(
         self, drops: Iterable[ModelDrop], unread: Sequence[Problem] = (), unfinished: Iterable[Path] = ()
-    ) -> None:
+    ) -> Deferred[None]:
         """Serve exactly what `drops` describe; those that did not change keep what they have learned.
 
         What came of a file, or of a whole folder, that `unread` could not make drops of stays as it is, too, and so
-        does what came of `unfinished` files. Ends once all is as far as it comes; the registry has what is wrong.
+        does what came of `unfinished` files. Fires once all is as far as it comes, but for what a child has to learn
+        again, or waits for the end of a rollback; the registry has what is wrong.
         """
         wanted = {drop.name: drop for drop in drops}
         unknown = {problem.place.file for problem in unread} | set(unfinished)
         gone = {name for name, file in self._files() if name not in wanted and unknown.isdisjoint((file, file.parent))}
-        for name in gone:
-            self._failed.pop(name, None)
         self._unread = _unread(unread)
-        await DeferredList([self._aspire(name, wanted.get(name)) for name in [*wanted, *sorted(gone)]])
+        wrong = {each.file for each in self._unread}
+        for name, (_, drop, _) in list(self._failed.items()):
+            if name in gone or drop.path in wrong:
+                del self._failed[name]
         self._tell()
+        done = DeferredList([self._aspire(name, wanted.get(name)) for name in [*wanted, *sorted(gone)]])
+        return done.addCallback(lambda _: None)
 
     def forget_failures(self) -> None:
         """Try again, the next time, what failed, though nothing of it may have changed."""
         self._failed.clear()
 
+    def end(self) -> None:
+        """Begin nothing any more, and give up what can be; `stop` waits for the rest."""
+        self._stopping = True
+        for work in self._under_way.values():
+            work.next = None
+            self._give_up(work)
+
     async def stop(self) -> None:
         """Begin nothing any more; ends once nothing is under way."""
-        self._stopping = True
-        self._aspired.clear()
-        for name in list(self._working):
-            self._give_up(name)
-        await DeferredList([self._wait(name) for name in self._working])
+        self.end()
+        await DeferredList([work.ended for work in self._under_way.values()])
 
     def _files(self) -> Iterator[tuple[str, Path]]:
         """The models that there are or are to be, and the files that say so."""
         for name in self._registry.names():
             if (served := self._registry.served(name)) is not None:
                 yield name, served.drop.path
-        for drops in (self._begun, self._aspired):
-            yield from ((name, drop.path) for name, drop in drops.items() if drop is not None)
-        yield from ((name, drop.path) for name, (drop, _, _) in self._failed.items())
+        for name, work in self._under_way.items():
+            drop = (work.next or work.aim).drop
+            if drop is not None:
+                yield name, drop.path
+        yield from ((name, drop.path) for name, (_, drop, _) in self._failed.items())
 
     def _tell(self) -> None:
-        failed = [Failed(drop.name, drop.path, problem) for drop, _, problem in self._failed.values()]
+        failed = [Failed(drop.name, drop.path, problem) for _, drop, problem in self._failed.values()]
         self._registry.failed = [*self._unread, *failed]
+        self._settled()
 
     # -- one model -----------------------------------------------------------------------------------------------------
 
@@ -119,102 +181,124 @@ class Loading:
         """Have a model be what a drop describes, or not be; fires once it is, or has failed."""
         if self._stopping:
             return succeed(None)
-        if name in self._working:
-            if self._begun.get(name) != drop:
-                self._aspired[name] = drop
-                self._give_up(name)
-            return self._wait(name)
-        self._aspired[name] = drop
-        self._working[name] = []
-        done = self._wait(name)
-        Deferred.fromCoroutine(self._work(name)).addErrback(self._report)
-        return done
-
-    def _wait(self, name: str) -> Deferred[None]:
-        done: Deferred[None] = Deferred()
-        self._working[name].append(done)
+        aim = _Aim.at(drop)
+        work = self._under_way.get(name)
+        if work is None:
+            work = self._under_way[name] = _Work(aim)
+            done = work.wait()
+            Deferred.fromCoroutine(self._work(name, work)).addErrback(self._report)
+            return done
+        changed = (work.next or work.aim) != aim
+        if changed:
+            work.next = aim
+        done = work.wait()
+        if changed:
+            self._give_up(work)  # which may be the end of it all
         return done
 
     def _report(self, failure: Failure) -> None:
         self.log.failure("a fault of vwserve after it loaded a model", failure)
 
-    def _give_up(self, name: str) -> None:
-        served = self._registry.served(name)
-        if served is not None and served.durable is not None:
-            self._switching.leave(served.durable)
+    def _give_up(self, work: _Work) -> None:
+        if work.changing is not None:
+            work.changing.cancel()
 
-    async def _work(self, name: str) -> None:
+    async def _work(self, name: str, work: _Work) -> None:
         try:
-            while name in self._aspired:
-                drop = self._begun[name] = self._aspired.pop(name)
-                if drop is None:
-                    await self._unload(name)
-                else:
-                    await self._load(drop)
+            await self._reach(name, work)
+            while work.next is not None:
+                work.aim, work.next, work.slow = work.next, None, False
+                await self._reach(name, work)
         except Exception:
             self.log.failure("a fault of vwserve while it loaded {model}", model=name)
         finally:
-            self._begun.pop(name, None)
-            for done in self._working.pop(name):
-                done.callback(None)
+            del self._under_way[name]
+            self._tell()
+            work.let_go()
+            work.ended.callback(None)
 
-    async def _unload(self, name: str) -> None:
-        served = self._registry.served(name)
-        if served is None:
+    async def _reach(self, name: str, work: _Work) -> None:
+        drop = work.aim.drop
+        if drop is None:
+            await self._unload(name)
             return
-        self._registry.remove(name)
-        if served.durable is not None:
-            await self._retire(served.durable)
-        async with held(self._building):
-            served.close()
-
-    async def _load(self, drop: ModelDrop) -> None:
-        identity = _identity(drop)
-        before = self._failed.get(drop.name)
-        if before is not None and before[:2] == (drop, identity):
+        before = self._failed.get(name)
+        if before is not None and before[0] == work.aim:
             return
         try:
-            await self._bring(drop, identity)
+            await self._bring(drop, work)
         except GivenUp:
             return  # another drop is aspired to
         except VwserveError as error:
-            self._fail(drop, identity, fault(drop, error))
+            problem = fault(drop, error)
         except (Exception, SystemExit) as error:  # a fault of the program or a plugin: the other models go on
-            self._fail(drop, identity, drop.problem("", f"cannot be served: {told(error)}"))
+            problem = drop.problem("", f"cannot be served: {told(error)}")
         else:
-            self._failed.pop(drop.name, None)
+            self._failed.pop(name, None)
+            return
+        self._failed[name] = work.aim, drop, problem
 
-    def _fail(self, drop: ModelDrop, identity: object, problem: Problem) -> None:
-        self._failed[drop.name] = drop, identity, problem
+    async def _unload(self, name: str) -> None:
+        served = self._registry.served(name)
+        if served is not None:
+            self._registry.remove(name)
+            await self._retire(served)
 
-    async def _bring(self, drop: ModelDrop, identity: tuple[object, ...]) -> None:
+    async def _bring(self, drop: ModelDrop, work: _Work) -> None:
         """Have a model be what a drop describes, or raise and leave it as it is."""
-        before = self._registry.served(drop.name)
-        if before is not None and before.drop == drop and before.identity == identity:
+        before, identity = self._registry.served(drop.name), work.aim.identity
+        if before is not None and before.drop == drop and before.identity == identity and not _outdated(before):
             return
         blueprint = await self._build(lambda: Blueprint.of(drop, self._pool))
         if before is None:
+            before = await self._build(lambda: self._open(blueprint, identity))
+            self._registry.put(before)
+            if _outdated(before):
+                await self._continue(before, blueprint, identity, work)
+        elif before.durable is not None:
+            await self._continue(before, blueprint, identity, work)
+        elif blueprint.learns or before.identity != identity:
             self._registry.put(await self._build(lambda: self._open(blueprint, identity)))
-        elif before.durable is None:
-            if blueprint.learns or before.identity != identity:
-                self._registry.put(await self._build(lambda: self._open(blueprint, identity)))
-                await self._build(before.close)
-            else:
-                before.drop = drop
-        elif await self._build(partial(_continues, before.durable, blueprint)):
-            await self._change(before.durable, blueprint)
-            before.drop, before.identity = drop, identity
+            await self._retire(before)
         else:
-            await self._reopen(before, blueprint, identity)
+            before.drop = drop
 
-    async def _change(self, durable: Durable, blueprint: Blueprint) -> None:
-        lineage = await self._build(lambda: durable.replaced(blueprint))
-        if lineage.number != durable.lineage.number:
-            name = durable.servable.name
-            self.log.info("{model}: becomes what {file} says now", model=name, file=blueprint.drop.path)
-            await self._switching.become(durable, blueprint)
-            self.log.info("{model}: is what {file} says", model=name, file=blueprint.drop.path)
-        durable.configure(blueprint)
+    async def _continue(self, before: Served, blueprint: Blueprint, identity: tuple[object, ...], work: _Work) -> None:
+        """Have a model that is kept on disk be what a blueprint describes."""
+        durable = before.durable
+        assert durable is not None, "it is kept"
+        if blueprint.drop.pin is not None:
+            # What is learned until it is served is in the journal, and in the last snapshot.
+            with durable.pinning(blueprint.drop.pin):
+                self._registry.put(await self._build(lambda: self._open(blueprint, identity)))
+                await self._retire(before)
+            return
+        provenance = await self._build(lambda: provenance_of(blueprint))
+        if not _in_place(durable, blueprint, provenance):
+            durable.replaced(blueprint, provenance)  # where that is refused, nothing is to be closed for it
+            await self._reopen(before, blueprint, identity)
+            return
+        if durable.lineage.provenance.changes(provenance):
+            await self._change(durable, blueprint, provenance, work)
+        else:
+            durable.configure(blueprint)
+        before.drop, before.identity = blueprint.drop, identity
+
+    async def _change(self, durable: Durable, blueprint: Blueprint, provenance: Provenance, work: _Work) -> None:
+        name, file = durable.servable.name, blueprint.drop.path
+        durable.replaced(blueprint, provenance)  # where that is refused, nothing is to be waited for
+        self.log.info("{model}: becomes what {file} says now", model=name, file=file)
+        become = self._switching.become(durable, blueprint, provenance, work.slow_down)
+        work.changing = Deferred.fromCoroutine(become)
+        try:
+            if work.next is not None:
+                self._give_up(work)
+            await work.changing
+        except CancelledError as error:
+            raise GivenUp(f"{name} was changed again meanwhile") from error
+        finally:
+            work.changing = None
+        self.log.info("{model}: is what {file} says", model=name, file=file)
 
     def _open(self, blueprint: Blueprint, identity: tuple[object, ...]) -> Served:
         """Runs in a thread."""
@@ -223,11 +307,14 @@ class Loading:
         if blueprint.learns:
             durable = Durable(blueprint, folder, bounds, self._around(name))
             served = Served(blueprint.drop, identity, durable.servable, durable)
+        elif blueprint.drop.pin is not None:
+            pinned = build_pinned(blueprint, blueprint.drop.pin, folder, bounds, self._around(name).clock)
+            served = Served(blueprint.drop, identity, pinned.servable, pinned=pinned)
         else:
             version = self._versions.get(name, 0) + 1
             servable = build_static(blueprint, folder, bounds, version, self._around(name).report)
             self._versions[name] = version
-            served = Served(blueprint.drop, identity, servable, None)
+            served = Served(blueprint.drop, identity, servable)
         served.servable.warm()
         return served
 
@@ -236,12 +323,11 @@ class Loading:
 
         Only one can have them open, so this holds up the reactor for as long as it takes.
         """
-        assert before.durable is not None, "only such a one has files"
         durable = before.durable
-        await self._build(lambda: durable.replaced(blueprint))  # where that is refused, nothing is to be closed for it
-        await self._retire(durable)
+        assert durable is not None, "only such a one has files"
+        await self._take_last(durable)
         async with held(self._building):
-            before.close()
+            self._close(before)
             try:
                 served = self._open(blueprint, identity)
             except BaseException:
@@ -251,19 +337,48 @@ class Loading:
                 raise
             self._registry.put(served)
 
-    async def _build(self, work: Callable[[], Result]) -> Result:
-        """Do in a thread what may make or close a workspace of VW's, while nobody forks."""
+    # -- models that serve no more -------------------------------------------------------------------------------------
+
+    async def _retire(self, served: Served) -> None:
+        """Free a model that serves no more; a last snapshot of it is taken beside what is served."""
+        if served.durable is None:
+            await built(self._reactor, self._executor, self._building, served.close)
+            return
+        await self._take_last(served.durable)
         async with held(self._building):
-            return await apart(self._reactor, self._executor, work)
+            self._close(served)
+
+    async def _take_last(self, durable: Durable) -> None:
+        self._switching.leave(durable)
+        if durable.changed and not durable.unready:
+            with suppress(VwserveError):  # the log has it
+                await self._snapshotting.take(durable)
+
+    def _close(self, served: Served) -> None:
+        """To be called with `building` held: what is still asked of it is forked for."""
+        if served.durable is not None:
+            self._switching.leave(served.durable)
+            self._snapshotting.leave(served.durable)
+        served.close()
+
+    async def _build(self, work: Callable[[], Result]) -> Result:
+        """Do in a thread what makes a workspace of VW's or reads files, while nobody forks."""
+        if self._stopping:
+            raise GivenUp("the daemon is stopping")
+        return await built(self._reactor, self._executor, self._building, work)
 
 
-def _continues(durable: Durable, blueprint: Blueprint) -> bool:
+def _outdated(served: Served) -> bool:
+    return served.durable is not None and served.durable.outdated
+
+
+def _in_place(durable: Durable, blueprint: Blueprint, provenance: Provenance) -> bool:
     """Whether a model goes on in its files, open as they are, where it becomes what a blueprint describes."""
     now, then = durable.blueprint, blueprint
     if not then.learns or then.drop.policy.journal != now.drop.policy.journal:
         return False
     # The code of a plugin that changed makes other steps, though it may not be told from what they state.
-    return then.pipeline.steps == now.pipeline.steps or bool(provenance_of(then).changes(durable.lineage.provenance))
+    return then.pipeline.steps == now.pipeline.steps or bool(durable.lineage.provenance.changes(provenance))
 
 
 def _unread(problems: Sequence[Problem]) -> list[Failed]:
@@ -277,7 +392,8 @@ def _unread(problems: Sequence[Problem]) -> list[Failed]:
 
 def _identity(drop: ModelDrop) -> tuple[object, ...]:
     """What a servable was made from: two drops of the same identity describe the same one."""
-    return (drop.digest, *(_state(file) for file in drop.files), *(each.declaration.type for each in drop.transforms))
+    types = (each.declaration.type for each in drop.transforms)
+    return (drop.digest, drop.pin, *(_state(file) for file in drop.files), *types)
 
 
 def _state(file: Path) -> object:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vwserve.durability.durable import Durable
+from vwserve.durability.static import Pinned
 from vwserve.errors import Problem
 from vwserve.learner import Bounds
 from vwserve.model.drop import ModelDrop
@@ -16,12 +17,16 @@ from vwserve.transforms.errors import told
 
 @dataclass(slots=True)
 class Served:
-    """A model, its drop and what it was made from; one that learns is kept on disk by `durable`."""
+    """A model, its drop and what it was made from; one that learns is kept on disk by `durable`.
+
+    Of one that serves a snapshot that is pinned, `pinned` tells which.
+    """
 
     drop: ModelDrop
     identity: tuple[object, ...]
     servable: Servable
-    durable: Durable | None
+    durable: Durable | None = None
+    pinned: Pinned | None = None
 
     def close(self) -> None:
         """Free it; what it learned is on disk."""
@@ -75,8 +80,8 @@ class Registry:
         served = self.served(name)
         if served is None:
             return None
-        kept = served.durable.statistics() if served.durable is not None else {}
-        return {**served.servable.statistics(), **kept}
+        kept = served.durable or served.pinned
+        return {**served.servable.statistics(), **(kept.statistics() if kept is not None else {})}
 
     @property
     def not_ready(self) -> list[str]:

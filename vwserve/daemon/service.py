@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,11 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from vwserve.daemon.apart import apart
+from vwserve.daemon.apart import held
 from vwserve.daemon.commit import GroupCommit
 from vwserve.daemon.control import Control
 from vwserve.daemon.endpoints import for_opening, socket_path
-from vwserve.daemon.folder import FolderWatch
+from vwserve.daemon.following import Following
 from vwserve.daemon.leftover import make_way
 from vwserve.daemon.listener import Connections, Listener
 from vwserve.daemon.loading import Loading
@@ -33,10 +32,7 @@ from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.switching import Switching
 from vwserve.daemon.turn import Turn
 from vwserve.durability.durable import Durable, Surroundings
-from vwserve.errors import ConfigurationError, Place, Problem, VwserveError
-from vwserve.model.drop import ModelDrop
-from vwserve.model.drop_folder import DropFolder
-from vwserve.transforms.plugins import PluginFinder, Plugins
+from vwserve.errors import ConfigurationError, Place, Problem
 
 _DRAIN_S = 10.0
 _CLOSE_S = 5.0
@@ -73,23 +69,21 @@ class Daemon:
         building = DeferredLock()
         self._snapshotting = Snapshotting(reactor, building)
         self._registry = Registry(self._settings.limits.bounds, self._report)
-        self._switching = Switching(reactor, self._loader, building, self._registry.refresh)
+        self._switching = Switching(reactor, self._loader, building, self._snapshotting, self._registry.refresh)
+        self._building = building
         self._loading = Loading(
             reactor,
             self._loader,
             self._registry,
+            self._snapshotting,
             self._switching,
             building,
             self._state,
             self._around,
-            self._retire,
+            self._settled,
         )
-        self._plugins = PluginFinder()
-        self._drops = DropFolder()
-        self._watch = FolderWatch(reactor, self._settings.models, self._follow, self._executor)
-        self._told: set[str] = set()
-        self._following = False
-        self._behind = False
+        folders = self._settings.models, self._settings.plugins
+        self._following = Following(reactor, self._executor, self._loading, self._registry, *folders)
         self._models = ServedModels(reactor, self._registry, self._snapshotting, self._executor, self._exports)
         self._connections = Connections(reactor, self._settings.limits, turn, self._commit)
         operations = ControlOperations(
@@ -122,68 +116,13 @@ class Daemon:
 
     async def load(self) -> list[str]:
         """Serve the models of the drops, and those that come; what is wrong goes to the log, and is returned."""
-        self._watch.start()
-        self._loading.forget_failures()
-        problems = await self._load()
+        problems = await self._following.read()
         for key in self._settings.without_effect:
             self.log.warn("{key}: has no effect in this release", key=key)
         for listen in self._settings.listen:
             if self._models.get(listen.model or "") is None:
                 self.log.warn("{problem}", problem=_without_model(listen))
         return problems
-
-    async def _load(self) -> list[str]:
-        """Read the folder of drops, and serve what they describe."""
-        before = self._registry.names()
-        plugins, drops, problems = await apart(self._reactor, self._loader, self._read_drops)
-        unfinished = {drop.path for drop in drops if self._watch.unfinished(drop.path)}
-        unfinished |= {problem.place.file for problem in problems if self._watch.unfinished(problem.place.file)}
-        drops = [drop for drop in drops if drop.path not in unfinished]
-        problems = [problem for problem in problems if problem.place.file not in unfinished]
-        await self._loading.apply(drops, problems, unfinished)
-        problems = [*plugins.problems, *problems, *(each.problem for each in self._registry.failed)]
-        told = {str(problem): None for problem in problems}
-        self._tell(self._remarks(drops), self.log.warn)
-        self._tell(told, self.log.error)
-        self._told = {*told, *self._remarks(drops)}
-        if (names := self._registry.names()) != before or not before:
-            self.log.info("serving {models}", models=" ".join(names) or "no model")
-        return list(told)
-
-    def _tell(self, texts: Iterable[str], log: Callable[..., None]) -> None:
-        """Tell the log what it was not told the last time."""
-        for text in texts:
-            if text not in self._told:
-                log("{text}", text=text)
-
-    def _remarks(self, drops: Iterable[ModelDrop]) -> Iterator[str]:
-        for drop in drops:
-            yield from (f"{drop.path}: {key} has no effect in this release" for key in drop.without_effect)
-            yield from (f"{drop.path}: {key} has no effect on a static model" for key in drop.idle)
-            served = self._registry.get(drop.name)
-            yield from (f"{drop.path}: {remark}" for remark in (served.remarks if served is not None else ()))
-
-    def _read_drops(self) -> tuple[Plugins, list[ModelDrop], list[Problem]]:
-        """In a thread."""
-        plugins = self._plugins.find(self._settings.plugins)
-        return plugins, *self._drops.read(self._settings.models, plugins.kinds)
-
-    def _follow(self) -> None:
-        """The folder of drops has changed."""
-        self._behind = True
-        if not self._following:
-            self._following = True
-            Deferred.fromCoroutine(self._catch_up()).addErrback(
-                lambda failure: self.log.failure("a fault of vwserve while it followed its drops", failure)
-            )
-
-    async def _catch_up(self) -> None:
-        try:
-            while self._behind and not self._stopping:
-                self._behind = False
-                await self._load()
-        finally:
-            self._following = False
 
     async def listen(self) -> None:
         """Open the listeners; raises ConfigurationError where one cannot be opened, and then leaves none open."""
@@ -202,7 +141,7 @@ class Daemon:
         Where the settings are wrong, everything stays as it is. Returns what is wrong, which the log has, too.
         """
         if not self._stopping:  # which would not go on before this has come to its end
-            async with self._changing_alone():
+            async with held(self._changing):
                 if not self._stopping:
                     return await self._reload()
         return ["the daemon is stopping; nothing was reloaded"]
@@ -219,7 +158,7 @@ class Daemon:
         self._registry.limit(self._settings.limits.bounds)
         if self._settings.state != self._state:
             self.log.warn("state: {folder} is used from the next start on", folder=self._settings.state)
-        self._watch.follow(self._settings.models)
+        self._following.follow(self._settings.models, self._settings.plugins)
         problems, failures = await self.load(), []
         for endpoint in self._ports.keys() - {listen.endpoint for listen in self._settings.listen}:
             self.log.info("closing {endpoint}", endpoint=endpoint)
@@ -238,8 +177,9 @@ class Daemon:
     async def stop(self) -> None:
         """Accept no more, answer what was accepted, free the models."""
         self._stopping = True
-        self._watch.stop()
-        async with self._changing_alone():
+        self._following.stop()
+        self._loading.end()  # or a reload that waits for a model would be waited for
+        async with held(self._changing):
             self.log.info("draining {connections} connections", connections=len(self._connections))
             ports = [self._ports.popitem()[1] for _ in list(self._ports)]
             if self._control_port is not None:
@@ -249,18 +189,11 @@ class Daemon:
             if self._ticking.running:
                 self._ticking.stop()
             await self._loading.stop()
-            self._registry.close(self._leave)
+            async with held(self._building):
+                self._registry.close(self._leave)
             self._loader.shutdown()
             self._executor.shutdown()
             self.log.info("stopped")
-
-    @asynccontextmanager
-    async def _changing_alone(self) -> AsyncIterator[None]:
-        await self._changing.acquire()
-        try:
-            yield
-        finally:
-            self._changing.release()
 
     def _closed(self, port: IListeningPort) -> Deferred[object]:
         """Close a port; fires when it is, or when it should have been.
@@ -276,13 +209,8 @@ class Daemon:
         self._switching.leave(durable)
         self._snapshotting.leave(durable)
 
-    async def _retire(self, durable: Durable) -> None:
-        """See to a model that is served no more: a last snapshot of it is taken beside what is served."""
-        self._switching.leave(durable)
-        if durable.changed and not durable.unready:
-            with suppress(VwserveError):  # the log has it
-                await self._snapshotting.take(durable)
-        self._leave(durable)
+    def _settled(self) -> None:
+        self._following.tell()
 
     def _tick(self) -> None:
         try:

@@ -8,19 +8,22 @@ closed or made otherwise by somebody else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, succeed
+from twisted.logger import Logger
 
-from vwserve.daemon.apart import apart, detached, held
+from vwserve.daemon.apart import apart, built, detached, held
+from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.watching import Watch
 from vwserve.durability.durable import Durable, Successor
 from vwserve.durability.lineage import Lineage
+from vwserve.durability.provenance import Provenance
 from vwserve.durability.snapshot import SnapshotError
 from vwserve.durability.taking import Taking
 from vwserve.errors import StateError
@@ -45,12 +48,23 @@ class Switching:
     `building` is held while a thread makes a model, or a child is forked: see `vwserve.daemon.loading`.
     """
 
-    def __init__(self, reactor: Any, executor: Executor, building: DeferredLock, refresh: Callable[[], None]) -> None:
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        executor: Executor,
+        building: DeferredLock,
+        snapshotting: Snapshotting,
+        refresh: Callable[[], None],
+    ) -> None:
         self._reactor = reactor
         self._executor = executor
         self._building = building
+        self._snapshotting = snapshotting
         self._refresh = refresh
         self._under_way: dict[Durable, Deferred[Any]] = {}
+        self._waiting: dict[Durable, list[Deferred[None]]] = {}
 
     async def carry_out(self, durable: Durable, work: Callable[[], Coroutine[Deferred[Any], Any, Result]]) -> Result:
         """Do what ends in a switch of a model, which `leave` ends before its time.
@@ -68,60 +82,123 @@ class Switching:
             raise GivenUp(f"{name} was removed or changed meanwhile; nothing was switched") from error
         finally:
             del self._under_way[durable]
+            for ended in self._waiting.pop(durable, []):
+                ended.callback(None)
+
+    def idle(self, durable: Durable) -> Deferred[None]:
+        """Fires once nothing is under way with a model; something else may be by the time that it is heard."""
+        if durable not in self._under_way:
+            return succeed(None)
+        ended: Deferred[None] = Deferred()
+        self._waiting.setdefault(durable, []).append(ended)
+        return ended
 
     def leave(self, durable: Durable) -> None:
-        """Give up what is under way with a model: it is going to be closed, or made otherwise."""
+        """Give up what is under way with a model: it is going to be closed."""
         working = self._under_way.get(durable)
         if working is not None:
             working.cancel()
 
+    async def become(
+        self,
+        durable: Durable,
+        blueprint: Blueprint,
+        provenance: Provenance,
+        slow: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Have a model be what another blueprint describes, of this provenance, as its policy has it.
+
+        Waits for the end of what is under way with it; `slow` is called once that, or a child, is waited for. Raises
+        as `carry_out` and `switch` do.
+        """
+        while durable in self._under_way:
+            slow()
+            await self.idle(durable)
+        if not durable.lineage.provenance.changes(provenance):
+            durable.configure(blueprint)
+        elif durable.kept(blueprint, provenance):
+            await self.carry_out(durable, lambda: self._go_on(durable, blueprint, provenance))
+        else:
+            aspire = partial(durable.replaced, blueprint, provenance)
+            await self.carry_out(durable, lambda: self.switch(durable, aspire, blueprint, slow))
+
     async def switch(
-        self, durable: Durable, aspire: Callable[[], Lineage], blueprint: Blueprint | None = None
+        self,
+        durable: Durable,
+        aspire: Callable[[], Lineage],
+        blueprint: Blueprint | None = None,
+        slow: Callable[[], None] = lambda: None,
     ) -> Lineage:
         """Have a model be the lineage that `aspire` gives, made by another blueprint if that is given.
 
         It is asked again where no child had to begin with the first one, so that what comes meanwhile counts as what
-        came before. To be called in `carry_out`. Raises StateError where that cannot be: all is as it was then.
+        came before. To be called in `carry_out`; nothing of it is given up once the model is another. Returns what it
+        has become. Raises StateError where that cannot be: all is as it was then.
         """
         lineage = aspire()
         verified = await apart(self._reactor, self._executor, lambda: durable.verified(lineage))
-        with ExitStack() as pins:
-            if durable.to_replay(lineage, verified) > REPLAYED_IN_PLACE:
-                async with held(self._building):
-                    taking = durable.rebuild(lineage, blueprint)
-                pins.enter_context(durable.pinning(taking.number))
-                verified = [await self._rebuilt(taking)]
-            else:
-                lineage = aspire()
-            made = self._build(partial(durable.successor, lineage, verified, blueprint))
-            successor = await detached(Deferred.fromCoroutine(made), Successor.close)
-            try:
-                await self._catch_up(durable, successor)
-                if blueprint is None:
-                    successor.blueprint = durable.blueprint  # which may say otherwise by now how it is kept
-                before = durable.adopt(successor)
-            except BaseException:
-                successor.close()
-                raise
+        if durable.to_replay(lineage, verified) <= REPLAYED_IN_PLACE:
+            await self._replace(durable, aspire(), verified, blueprint)
+            return durable.lineage
+        slow()
+        async with held(self._building):
+            taking = durable.rebuild(lineage, blueprint)
+        with durable.pinning(taking.number):
+            await self._rebuilt(taking)
+            await self._replace_from(taking.number, durable, lineage, blueprint)
+        return durable.lineage
+
+    async def _go_on(self, durable: Durable, blueprint: Blueprint, provenance: Provenance) -> None:
+        """Have a model be made by another blueprint, and go on with what it has learned."""
+        snapshot = await self._snapshotting.take(durable)
+        lineage = durable.lineage
+        lineage = lineage.aspired(provenance, blueprint.drop.policy.on_change, snapshot.moment.journal)
+        found = durable.refounded(snapshot, lineage)
+        with durable.pinning(snapshot.number):
+            founding = apart(self._reactor, self._executor, found)
+            base = await detached(founding, lambda unwanted: durable.discard(unwanted.number))
+        with durable.pinning(base.number):
+            await self._replace_from(base.number, durable, lineage, blueprint)
+
+    async def _replace_from(self, number: int, durable: Durable, lineage: Lineage, blueprint: Blueprint | None) -> None:
+        """Make the successor from a snapshot of its own, which is worth nothing where it comes to nothing."""
+        try:
+            await self._replace(durable, lineage, [number], blueprint)
+        except BaseException:
+            await apart(self._reactor, self._executor, partial(durable.discard, number))
+            raise
+
+    async def _replace(
+        self, durable: Durable, lineage: Lineage, verified: Sequence[int], blueprint: Blueprint | None
+    ) -> None:
+        """Make the successor that a model is to have, and have it take over once it has caught up."""
+
+        def make() -> Successor:
+            successor = durable.successor(lineage, verified, blueprint)
+            successor.recovered.servable.warm()
+            return successor
+
+        successor = await built(self._reactor, self._executor, self._building, make, Successor.close)
+        try:
+            await self._catch_up(durable, successor)
+            if blueprint is None:
+                successor.blueprint = durable.blueprint  # which may say otherwise by now how it is kept
+            before = durable.adopt(successor)
+        except BaseException:
+            self._close(successor.close)
+            raise
         if blueprint is not None:
             durable.configure(blueprint)
         self._refresh()
-        await self._build(before.close)
-        return lineage
+        self._close(before.close)
 
-    async def _build(self, work: Callable[[], Result]) -> Result:
-        """Do in a thread what makes or closes a workspace of VW's, while nobody forks."""
-        async with held(self._building):
-            return await apart(self._reactor, self._executor, work)
+    def _close(self, close: Callable[[], None]) -> None:
+        """Free a model that serves no more, when its turn comes; that is nothing to wait for, nor to give up."""
+        closing = built(self._reactor, self._executor, self._building, close)
+        closing.addErrback(lambda failure: self.log.failure("a fault of vwserve while it closed a model", failure))
 
-    async def become(self, durable: Durable, blueprint: Blueprint) -> Lineage:
-        """Have a model be what another blueprint describes, as its policy has it; as `carry_out` and `switch`."""
-        return await self.carry_out(
-            durable, lambda: self.switch(durable, lambda: durable.replaced(blueprint), blueprint)
-        )
-
-    async def _rebuilt(self, taking: Taking) -> int:
-        """The number of the snapshot that a child makes."""
+    async def _rebuilt(self, taking: Taking) -> None:
+        """Wait for the snapshot that a child makes."""
         watch = Watch(self._reactor, taking)
         try:
             await watch.ended
@@ -132,7 +209,6 @@ class Switching:
                 taking.finish()
             raise
         taking.finish()
-        return taking.number
 
     async def _catch_up(self, durable: Durable, successor: Successor) -> None:
         """Have a successor learn what it has not, a little each turn; at the end of this turn nothing is left."""

@@ -61,6 +61,10 @@ class Disk:
         """Give a file another name, in place of any file of that name."""
         os.replace(path, to)
 
+    def link(self, path: Path, to: Path) -> None:
+        """Give a file a further name, which nothing has yet."""
+        os.link(path, to)
+
     def unlink(self, path: Path) -> None:
         """Remove a file, if it is there."""
         path.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from vwserve.durability.disk import Disk
@@ -64,6 +65,8 @@ class Successor:
     blueprint: Blueprint
     recovered: Recovered
     learned_upto: int
+    missed: int = 0
+    """How many examples came meanwhile that it cannot learn, since there is no journal."""
 
     def close(self) -> None:
         """Give it up."""
@@ -93,6 +96,7 @@ class Durable:
         self._passed = 0  # the last sequence number, as long as no journal is open
         self.newest: Snapshot | None = None
         """The newest snapshot that a restart would go on from."""
+        self._former: Blueprint | None = None
         self._pinned: list[int] = []
         self._before: Snapshot | None = None  # the one before it
         self._multiline = False  # as the journal that is open is
@@ -115,6 +119,14 @@ class Durable:
     def position(self) -> int:
         """The sequence number of the last example that came, learned or left out."""
         return self._passed if self._journal is None else self._journal.last
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it goes on as it was made before its drop changed; `kept` then says that it can become what it says.
+
+        It is so where that was found out when the model was opened: the journal may have to be learned the old way.
+        """
+        return self._former is not None and self.blueprint is self._former
 
     @property
     def changed(self) -> bool:
@@ -163,8 +175,13 @@ class Durable:
         kept = self._kept(lineage.multiline)
         self._passed = kept.upto
         seen = settled, _number(next(_newest(snapshots), None)), kept.opening.last
-        aspired = lineage.aspired(provenance, self.blueprint.drop.policy.on_change, kept.upto)
-        recovered = recover(self.blueprint, aspired, kept)
+        on_change = self.blueprint.drop.policy.on_change
+        if lineage.kept(provenance, on_change, kept.upto):
+            self._former = self.blueprint = former(self.blueprint, lineage, kept.upto)
+            aspired = lineage
+        else:
+            aspired = lineage.aspired(provenance, on_change, kept.upto)
+        recovered = recover(self.blueprint, aspired, kept, on_change=on_change)
         try:
             lineage = self._of_kind(recovered)
         except BaseException:
@@ -455,6 +472,13 @@ class Durable:
             base, passed = snapshot.moment.learned, snapshot.moment.journal
             if changes := snapshot.provenance.changes(self.lineage.provenance):
                 raise StateError(f"snapshot {snapshot.number} is of a model made otherwise: {'; '.join(changes)}")
+        founded = self.lineage.founded
+        before = passed < founded and (snapshot is not None or until is not None or bool(skip))
+        if before or any(first <= founded for first, _ in skip):
+            raise StateError(
+                f"what this model learned up to example {founded} it learned before its drop changed, and cannot learn "
+                "again as it is made now; return to a snapshot that was taken since, or to 0 without a replay"
+            )
         if until is not None and until < passed:
             raise StateError(
                 f"a snapshot that was taken after example {passed} is no way to a model that learned up to {until}; "
@@ -463,11 +487,42 @@ class Durable:
         if (until is not None or skip) and self._journal is None:
             raise StateError("there is no journal to learn again from; return to a snapshot alone")
         examples = intervene(self.position, base=base, passed=passed, until=until, skip=skip)
-        return replace(self.lineage, number=self.lineage.number + 1, examples=examples)
+        number, founded = self.lineage.number + 1, founded if snapshot is not None else 0
+        return replace(self.lineage, number=number, examples=examples, founded=founded)
 
-    def replaced(self, blueprint: Blueprint) -> Lineage:
-        """The lineage of a model that is made otherwise, as its policy has it; raises StateError where that refuses."""
-        return self.lineage.aspired(provenance_of(blueprint), blueprint.drop.policy.on_change, self.position)
+    def replaced(self, blueprint: Blueprint, provenance: Provenance | None = None) -> Lineage:
+        """The lineage of a model that is made otherwise, as its policy has it; raises StateError where that refuses.
+
+        The `provenance` is the blueprint's; without it, the files are read that the model is made from.
+        """
+        provenance = provenance or provenance_of(blueprint)
+        return self.lineage.aspired(provenance, blueprint.drop.policy.on_change, self.position)
+
+    def kept(self, blueprint: Blueprint, provenance: Provenance) -> bool:
+        """Whether it goes on with what it has learned where it is made otherwise, from a snapshot that is `refounded`.
+
+        The `provenance` is the blueprint's.
+        """
+        return self.lineage.kept(provenance, blueprint.drop.policy.on_change, self.position)
+
+    def refounded(self, snapshot: Snapshot, lineage: Lineage) -> Callable[[], Snapshot]:
+        """What makes a snapshot of this lineage that of another, too, which begins with it; to be called in any thread.
+
+        It returns the snapshot of that one, and raises SnapshotError.
+        """
+        if self._snapshots is None:
+            raise SnapshotError(f"nothing can be stored: {self.unready}")
+        moment = lineage.moment(snapshot.moment.journal)
+        number = self._snapshots.reserve()
+        return partial(self._snapshots.take_again, snapshot, lineage.provenance, moment, number)
+
+    def discard(self, number: int) -> None:
+        """Remove a snapshot that came to nothing, in any thread; what keeps it from going is reported."""
+        try:
+            if self._snapshots is not None:
+                self._snapshots.discard(number)
+        except SnapshotError as error:
+            self._around.report(str(error))
 
     def sequence_at(self, unix_s: float) -> int:
         """The last example known to have been learned by a time; reads the disk. Raises JournalError."""
@@ -521,11 +576,14 @@ class Durable:
     def catch_up(self, successor: Successor) -> Iterator[int]:
         """Have a successor learn what it has not yet, block by block; ends once nothing is left.
 
-        Raises StateError where the journal does not have it.
+        Raises StateError where the journal does not have it. Without a journal it goes on without what came meanwhile.
         """
         while successor.learned_upto < (position := self.position):
             missing = successor.lineage.examples.after(successor.learned_upto).upto(position)
-            if missing:
+            if missing and not self.blueprint.drop.policy.journal:
+                successor.lineage = replace(successor.lineage, examples=successor.lineage.examples.minus(missing))
+                successor.missed += missing.examples_upto(position)
+            elif missing:
                 self._check_journaled(missing, successor.lineage)
                 yield from replay(successor.recovered.servable, self._journal_folder, missing)
             successor.learned_upto = position
@@ -556,6 +614,9 @@ class Durable:
             ) from error
         self._settled = successor.lineage
         self._succeed(successor)
+        if successor.missed:
+            missed = f"{successor.missed} examples that came while it was made"
+            self._around.report(f"it goes on without {missed}: it keeps no journal to learn them from")
         return before
 
     def _put_back(self) -> None:
@@ -616,6 +677,15 @@ def provenance_of(blueprint: Blueprint) -> Provenance:
         return Provenance.of(blueprint)
     except OSError as error:
         raise StateError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def former(blueprint: Blueprint, lineage: Lineage, passed: int) -> Blueprint:
+    """The blueprint of a model as it was made before its drop changed, of which everything is `kept`."""
+    provenance = lineage.provenance
+    former = blueprint.former(provenance.arguments, len(provenance.transforms))
+    if former is None:
+        raise lineage.refused(provenance.changes(provenance_of(blueprint)), passed)
+    return former
 
 
 def _number(snapshot: Snapshot | None) -> int:

@@ -40,7 +40,8 @@ def found(
     if newest is not None:
         report(f"{folder} has no lineage.json; it goes on from its newest snapshot, {newest.number}")
         moment = newest.moment
-        return Lineage(moment.lineage, newest.provenance, moment.learned.then(moment.journal + 1), multiline)
+        examples = moment.learned.then(moment.journal + 1)
+        return Lineage(moment.lineage, newest.provenance, examples, multiline, moment.founded)
     if here:
         report(f"{folder} has neither lineage.json nor a snapshot; it learns all {here} examples of its journal")
     return Lineage(1, provenance, Stretches(), multiline)

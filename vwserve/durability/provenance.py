@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vwserve.learner import continues
 from vwserve.model.blueprint import Blueprint
 from vwserve.transforms.stated import Fingerprint
 
@@ -65,6 +66,15 @@ class Provenance:
                 if old != new
             ]
         return changes
+
+    def kept_by(self, now: Provenance) -> bool:
+        """Whether what was learned goes on, with all that it was, in a model that is made as `now` says.
+
+        That is so where only transforms were added after the others, interactions, or other rates of learning; see
+        `vwserve.learner.continuing`. A transform adds namespaces, and arguments that are judged like all others.
+        """
+        alike = self.initial == now.initial and now.transforms[: len(self.transforms)] == self.transforms
+        return alike and continues(self.arguments, now.arguments)
 
 
 def file_digest(path: Path) -> str:

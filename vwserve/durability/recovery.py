@@ -23,6 +23,7 @@ from vwserve.errors import StateError
 from vwserve.learner import Bounds
 from vwserve.lines import lines_of
 from vwserve.model.blueprint import Blueprint
+from vwserve.model.policy import OnChange
 from vwserve.model.servable import Servable
 
 WIDEST = Bounds(importance=1e30, magnitude=1e30, features=100_000_000, lines=1_000_000)
@@ -83,16 +84,25 @@ def passed_by(lineage: Lineage, snapshots: Snapshots | None) -> int:
     return max(lineage.passed, newest.moment.journal if newest is not None else 0)
 
 
-def recover(blueprint: Blueprint, lineage: Lineage, kept: Kept, verified: Collection[int] = ()) -> Recovered:
+def recover(
+    blueprint: Blueprint,
+    lineage: Lineage,
+    kept: Kept,
+    verified: Collection[int] = (),
+    on_change: OnChange = "refuse",
+) -> Recovered:
     """The model of this lineage, learning; snapshots `verified` just now are not verified again.
 
     It goes on without examples that neither a snapshot nor the journal has. Raises StateError where those are the first
-    ones, so that there is nothing to go on from, and what building it raises.
+    ones, so that there is nothing to go on from, and what building it raises. Where the lineage was founded on a
+    snapshot and there is none that leads to it, `on_change` says what becomes of it.
     """
     remarks: list[str] = []
     snapshots = kept.snapshots
     snapshot, corrupt = snapshots.newest_good(lineage.holds, verified) if snapshots is not None else (None, ())
     remarks += map(str, corrupt)
+    if snapshot is None and lineage.founded:
+        lineage = lineage.without_foundation(on_change, kept.upto, kept.folder.with_name("snapshots"))
     if snapshot is not None and not snapshot.exact:
         if _can_begin_anew(lineage, kept):
             snapshot = None
@@ -152,4 +162,6 @@ def other_kind(folder: Path, multiline: bool) -> StateError:
 def _can_begin_anew(lineage: Lineage, kept: Kept) -> bool:
     """Whether the journal has all of a model, and that is not much."""
     wanted = lineage.examples.upto(kept.upto)
+    if lineage.founded:
+        return False
     return wanted.examples_upto(kept.upto) <= REPLAYED_FOR_EXACTNESS and not kept.lacking(wanted)

@@ -31,12 +31,13 @@ class SnapshotError(StateError):
 class Moment:
     """Where a model stands: its lineage, the examples of the journal that it has learned, and where the journal ends.
 
-    What comes in the journal after `journal` is what the model learns next.
+    What comes in the journal after `journal` is what the model learns next. `founded` is that of its lineage.
     """
 
     lineage: int
     learned: Stretches
     journal: int
+    founded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def _content(snapshot: Snapshot) -> dict[str, Any]:
         "vw": snapshot.arguments,
         "journal": snapshot.moment.journal,
         "learned_from_journal": snapshot.moment.learned.ranges,
+        "founded": snapshot.moment.founded,
         "exact": snapshot.exact,
         "sha256": snapshot.sha256,
         "bytes": snapshot.size_bytes,
@@ -113,7 +115,12 @@ def _snapshot(content: Mapping[str, Any]) -> Snapshot:
             Pairs(**{**pairs, "negatives": tuple(pairs["negatives"]), "positives": tuple(pairs["positives"])}),
             Standing(**content["standing"]),
         ),
-        moment=Moment(content["lineage"], Stretches.parse(content["learned_from_journal"]), content["journal"]),
+        moment=Moment(
+            content["lineage"],
+            Stretches.parse(content["learned_from_journal"]),
+            content["journal"],
+            content.get("founded", 0),
+        ),
         exact=content["exact"],
         sha256=content["sha256"],
         size_bytes=content["bytes"],

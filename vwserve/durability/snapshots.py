@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +20,7 @@ from vwserve.durability.storing import (
     model_file,
     remove,
     remove_unfinished,
+    store_again,
 )
 from vwserve.durability.taking import WITHIN_S, Taking, take
 from vwserve.model.servable import Servable
@@ -174,6 +177,27 @@ class Snapshots:
         self._known_good = snapshot.number
         self._times_s[snapshot.number] = snapshot.time_s
         return snapshot
+
+    def take_again(self, snapshot: Snapshot, provenance: Provenance, moment: Moment, number: int) -> Snapshot:
+        """Have a snapshot be that of another moment, too, under a `number` that was reserved; in any thread.
+
+        It is for a model that goes on as another, from what it has learned. Raises SnapshotError.
+        """
+        again = replace(snapshot, number=number, provenance=provenance, moment=moment)
+        try:
+            store_again(self._disk, self._folder, snapshot.number, again)
+        except OSError as error:
+            with suppress(OSError):  # the disk is in a bad way, which the error says
+                remove(self._disk, self._folder, number)
+            raise _error("write", model_file(self._folder, number), error) from error
+        return again
+
+    def discard(self, number: int) -> None:
+        """Remove a snapshot that came to nothing; raises SnapshotError."""
+        try:
+            remove(self._disk, self._folder, number)
+        except OSError as error:
+            raise _error("remove", model_file(self._folder, number), error) from error
 
     # -- keeping -------------------------------------------------------------------------------------------------------
 

@@ -1,23 +1,66 @@
-"""A model that does not learn, from what it learned when it did.
+"""A model that does not learn, from what it learned when it did: the newest there is, or a snapshot that is pinned.
 
-Nothing is written: the state on disk is read as the last process that learned has left it.
+Nothing is written: the state on disk is read as the last process that learned has left it. Nor is anything of it kept
+from those who do write there: as long as nobody learns, nothing is removed; where somebody learns again, the snapshot
+that was pinned counts among those of which only as many are kept as the drop says.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from vwserve.durability.durable import provenance_of
+from vwserve.durability.durable import former, provenance_of
 from vwserve.durability.founding import found
 from vwserve.durability.lineage import Lineage
 from vwserve.durability.recovery import Kept, Recovered, passed_by, recover
+from vwserve.durability.snapshot import Snapshot
 from vwserve.durability.snapshots import Snapshots
+from vwserve.errors import StateError
 from vwserve.learner import Bounds
 from vwserve.model.blueprint import Blueprint
 from vwserve.model.servable import Servable
 from vwserve.model.state import Resumed
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A snapshot that is served as it is; `clock` shows Unix time."""
+
+    servable: Servable
+    snapshot: Snapshot
+    clock: Callable[[], float]
+
+    def statistics(self) -> dict[str, object]:
+        """What there is to tell of it besides what the servable does."""
+        snapshot = self.snapshot
+        return {
+            "snapshot": {"number": snapshot.number, "age": self.clock() - snapshot.time_s},
+            "lineage": snapshot.moment.lineage,
+            "pinned": snapshot.number,
+        }
+
+
+def build_pinned(blueprint: Blueprint, number: int, folder: Path, bounds: Bounds, clock: Callable[[], float]) -> Pinned:
+    """The model as the snapshot of this number in its state has it.
+
+    Raises StateError where there is none, it is not as it was taken, or is of a model that was made otherwise, and what
+    building it raises.
+    """
+    there = folder / "snapshots"
+    if not there.is_dir():
+        raise StateError(f"{there} is not there, and so there is no version {number} to pin; let the model learn first")
+    snapshots = Snapshots(there, reading=True)
+    snapshot = snapshots.good(number)
+    if changes := snapshot.provenance.changes(provenance_of(blueprint)):
+        raise StateError(
+            f"snapshot {number} is of a model made otherwise: {'; '.join(changes)}. Give the drop what it had then, or "
+            "pin another version"
+        )
+    servable = blueprint.build(bounds, snapshot.moment.lineage, resumed=snapshots.resumed(snapshot))
+    return Pinned(servable, snapshot, clock)
 
 
 def build_static(
@@ -36,11 +79,25 @@ def build_static(
     if lineage is None:
         lineage = found(folder, blueprint, provenance, readable, report)
     kept = Kept.read(readable, folder / "journal", multiline=lineage.multiline, passed=passed_by(lineage, readable))
-    lineage = lineage.aspired(provenance, blueprint.drop.policy.on_change, kept.upto)
-    recovered = recover(blueprint, lineage, kept)
+    on_change, learner = blueprint.drop.policy.on_change, blueprint
+    if lineage.kept(provenance, on_change, kept.upto):
+        learner = former(blueprint, lineage, kept.upto)
+    else:
+        lineage = lineage.aspired(provenance, on_change, kept.upto)
+    snapshot, corrupt = readable.newest_good(lineage.holds) if readable is not None else (None, ())
+    if readable is not None and snapshot is not None and snapshot.exact and _whole(snapshot, lineage, kept):
+        for error in corrupt:
+            report(str(error))
+        return blueprint.build(bounds, lineage.number, resumed=readable.resumed(snapshot))
+    recovered = recover(learner, lineage, kept, [snapshot.number] if snapshot is not None else (), on_change)
     for remark in recovered.remarks:
         report(remark)
     return _settled(blueprint, recovered, bounds)
+
+
+def _whole(snapshot: Snapshot, lineage: Lineage, kept: Kept) -> bool:
+    """Whether a snapshot has all that the model has learned."""
+    return not lineage.examples.after(snapshot.moment.learned.end).upto(kept.upto)
 
 
 def _settled(blueprint: Blueprint, recovered: Recovered, bounds: Bounds) -> Servable:

@@ -77,6 +77,37 @@ def store(disk: Disk, folder: Path, snapshot: Snapshot, read: Callable[[], bytes
     disk.rename(unfinished(file), file)
     disk.sync_folder(folder)
     snapshot = replace(snapshot, sha256=digest.hexdigest(), size_bytes=size)
+    _describe(disk, folder, snapshot)
+    return snapshot
+
+
+def store_again(disk: Disk, folder: Path, number: int, snapshot: Snapshot) -> None:
+    """Write a snapshot whose model is that of the snapshot `number`; raises OSError.
+
+    The file gets a further name, or is copied where the file system has no such thing.
+    """
+    there, file = model_file(folder, number), model_file(folder, snapshot.number)
+    try:
+        disk.link(there, file)
+    except OSError:
+        _copy(disk, there, file)
+    disk.sync_folder(folder)
+    _describe(disk, folder, snapshot)
+
+
+def _copy(disk: Disk, there: Path, file: Path) -> None:
+    with there.open("rb", buffering=0) as source:
+        fd = disk.create(unfinished(file))
+        try:
+            while piece := source.read(_SYNC_EVERY_BYTES):
+                write_all(disk, fd, piece)
+                disk.sync(fd)
+        finally:
+            disk.close(fd)
+    disk.rename(unfinished(file), file)
+
+
+def _describe(disk: Disk, folder: Path, snapshot: Snapshot) -> None:
     described = description_file(folder, snapshot.number)
     fd = disk.create(unfinished(described))
     try:
@@ -86,7 +117,6 @@ def store(disk: Disk, folder: Path, snapshot: Snapshot, read: Callable[[], bytes
         disk.close(fd)
     disk.rename(unfinished(described), described)
     disk.sync_folder(folder)
-    return snapshot
 
 
 def remove(disk: Disk, folder: Path, number: int) -> None:

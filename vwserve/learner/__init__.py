@@ -4,6 +4,7 @@ This is the only layer that knows VW; `binding` is the only module that imports 
 """
 
 from vwserve.learner.bounds import Bounds
+from vwserve.learner.continuing import continues
 from vwserve.learner.interactions import interaction_terms
 from vwserve.learner.judge import Judge
 from vwserve.learner.learner import Learner, Reply
@@ -23,6 +24,7 @@ __all__ = [
     "Standing",
     "Tally",
     "answer_together",
+    "continues",
     "interaction_terms",
     "take_together",
 ]

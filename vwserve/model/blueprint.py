@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vwserve.errors import ModelError, Place, Problem, StateError, VwserveError
 from vwserve.learner import Bounds
@@ -31,8 +31,20 @@ class Blueprint:
 
     @property
     def learns(self) -> bool:
-        """Whether the model is to learn: `-t` among VW's arguments says no, too."""
-        return self.drop.learn and _TESTING.isdisjoint(shlex.split(self.arguments))
+        """Whether the model is to learn: `-t` among VW's arguments says no, too, and so does a pinned version."""
+        return self.drop.learn and self.drop.pin is None and _TESTING.isdisjoint(shlex.split(self.arguments))
+
+    def former(self, arguments: str, transforms: int) -> Blueprint | None:
+        """What the drop described while VW's arguments were `arguments`, and only its first transforms were there.
+
+        None where those transforms do not contribute what stands at the end of the arguments.
+        """
+        pipeline = Pipeline(self.pipeline.steps[:transforms])
+        own = arguments.removesuffix(f" {shlex.join(pipeline.arguments)}") if pipeline.arguments else arguments
+        if with_contributed(own, pipeline.arguments) != arguments:
+            return None
+        drop = replace(self.drop, vw=own, transforms=self.drop.transforms[:transforms])
+        return Blueprint(drop, pipeline, arguments)
 
     def build(
         self, bounds: Bounds, version: int = 1, *, learn: bool | None = None, resumed: Resumed | None = None
@@ -44,7 +56,7 @@ class Blueprint:
         return Servable(
             self.drop.name,
             self.drop.vw,
-            learn=self.drop.learn if learn is None else learn,
+            learn=self.drop.learn and self.drop.pin is None if learn is None else learn,
             initial=self.drop.initial,
             resumed=resumed,
             bounds=bounds,

@@ -47,6 +47,7 @@ NO_KINDS: Mapping[str, TransformType] = MappingProxyType({})
 
 _DAY_S = 86_400.0
 _MOST_KEPT = 1_000_000
+_LAST_VERSION = 10**15
 _SUFFIXES = frozenset({".yaml", ".yml"})
 
 
@@ -62,6 +63,8 @@ class DeclaredTransform:
 class ModelDrop:
     """One model as its file at `path` describes it: VW's arguments `vw`, and the model file `initial` to start from.
 
+    With `pin` it serves that snapshot of its own state, and learns nothing.
+
     `digest` tells whether two drops describe the same model: comments, layout, `policy` and keys that have no effect do
     not change it. `without_effect` are keys that are valid but do nothing yet, `idle` those that do nothing because the
     model is static.
@@ -75,6 +78,7 @@ class ModelDrop:
     digest: str
     transforms: tuple[DeclaredTransform, ...] = ()
     policy: Policy = field(default_factory=Policy)
+    pin: int | None = None
     without_effect: tuple[str, ...] = ()
     idle: tuple[str, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
@@ -186,8 +190,9 @@ def _drop(values: dict[str, Any], node: Node) -> ModelDrop:
         digest=_digest(name, shlex.split(vw), learn, _absolute(initial), list(map(_meaning, transforms))),
         transforms=transforms,
         policy=_policy(values, node),
+        pin=values.get("version"),
         without_effect=tuple(key for key in WITHOUT_EFFECT if key in values),
-        idle=() if learn else tuple(key for key in FOR_LEARNING if key in values),
+        idle=() if learn and "version" not in values else tuple(key for key in FOR_LEARNING if key in values),
         lines={key: value.line for key, value in node.entries},
     )
 
@@ -234,6 +239,7 @@ def drop_schema(kinds: Mapping[str, TransformType]) -> Record[ModelDrop]:
             )
         ),
         "on_change": Choice(get_args(OnChange)),
+        "version": Record({"pin": Integer(1, _LAST_VERSION)}, lambda values, _: values["pin"], ("pin",)),
         "guard": Record({"action": Choice(("alert", "freeze", "rollback"))}, _plain),
     }
     return Record(fields, _drop)

@@ -11,8 +11,8 @@ Sync = Literal["always", "everysec", "os"]
 """When what was appended to the journal is forced to the disk: before the answer, each second, or by the system."""
 
 OnChange = Literal["refuse", "replay", "fresh"]
-"""What becomes of a model whose drop is not the one that it learned with: not served, the journal learned again, or
-begun anew from `initial`."""
+"""What becomes of a model whose drop is not the one that it learned with: the journal learned again, or begun anew from
+`initial`; by itself it goes on where what it learned keeps its meaning, and is not served otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
