@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from vwserve.daemon.switching import GivenUp
 from vwserve.durability.durable import Durable
 from vwserve.errors import StateError
 from vwserve.model.blueprint import Blueprint
-from vwserve.model.drop import read_drop
 from vwserve.model.servable import Servable
 from vwserve.transforms.plugins import PluginFinder
 
@@ -351,7 +350,7 @@ def test_what_is_wrong_with_drops_is_known_until_it_is_mended(folder: Folder) ->
     assert folder.registry.failed == []
 
 
-# -- disks that come back -----------------------------------------------------------------------------------------------
+# -- disks that come back --------------------------------------------------------------------------------------------
 
 
 def test_a_model_whose_disk_comes_back_is_served_as_it_is_there(folder: Folder) -> None:
@@ -602,7 +601,7 @@ def test_what_is_asked_of_a_model_that_is_removed_is_answered(held: Folder) -> N
     assert [each.result.moment.journal for each in asked] == [20, 20]
 
 
-# -- what fails is not tried again ---------------------------------------------------------------------------------------
+# -- what fails is not tried again -----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -689,7 +688,7 @@ def test_whoever_tells_of_problems_is_told_when_one_is_found_and_when_it_is_gone
     assert before < between < folder.daemon.settled
 
 
-# -- files that somebody writes ----------------------------------------------------------------------------------------
+# -- files that somebody writes --------------------------------------------------------------------------------------
 
 
 def test_what_came_of_a_file_that_somebody_writes_stays_as_it_is(folder: Folder) -> None:
@@ -745,7 +744,7 @@ def test_a_second_file_for_a_model_that_somebody_writes_changes_nothing(folder: 
     assert folder.model("m") is model
 
 
-# -- while a model is switched otherwise ---------------------------------------------------------------------------------
+# -- while a model is switched otherwise -----------------------------------------------------------------------------
 
 
 class Rollback:
@@ -835,7 +834,7 @@ def test_a_daemon_that_stops_while_a_drop_waits_for_a_rollback_waits_for_neither
         assert rollback.waiting.result
 
 
-# -- what takes long -----------------------------------------------------------------------------------------------------
+# -- what takes long -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
