@@ -27,7 +27,6 @@ from vwserve.durability.provenance import Provenance
 from vwserve.durability.snapshot import SnapshotError
 from vwserve.durability.taking import Taking
 from vwserve.errors import StateError
-from vwserve.lines import CHUNK_LINES
 from vwserve.model.blueprint import Blueprint
 
 REPLAYED_IN_PLACE = 50_000
@@ -135,43 +134,52 @@ class Switching:
         came before. To be called in `carry_out`; nothing of it is given up once the model is another. Returns what it
         has become. Raises StateError where that cannot be: all is as it was then.
         """
-        lineage = aspire()
+        began, lineage = durable.lineage, aspire()
         verified = await apart(self._reactor, self._executor, lambda: durable.verified(lineage))
         if durable.to_replay(lineage, verified) <= REPLAYED_IN_PLACE:
-            await self._replace(durable, aspire(), verified, blueprint)
+            await self._replace(durable, began, aspire(), verified, blueprint)
             return durable.lineage
         slow()
         async with held(self._building):
             taking = durable.rebuild(lineage, blueprint)
         with durable.pinning(taking.number):
             await self._rebuilt(taking)
-            await self._replace_from(taking.number, durable, lineage, blueprint)
+            await self._replace_from(taking.number, durable, began, lineage, blueprint)
         return durable.lineage
 
     async def _go_on(self, durable: Durable, blueprint: Blueprint, provenance: Provenance) -> None:
         """Have a model be made by another blueprint, and go on with what it has learned."""
+        began = durable.lineage
         snapshot = await self._snapshotting.take(durable)
-        lineage = durable.lineage
-        lineage = lineage.aspired(provenance, blueprint.drop.policy.on_change, snapshot.moment.journal)
+        lineage = began.aspired(provenance, blueprint.drop.policy.on_change, snapshot.moment.journal)
         found = durable.refounded(snapshot, lineage)
         with durable.pinning(snapshot.number):
             founding = apart(self._reactor, self._executor, found)
             base = await detached(founding, lambda unwanted: durable.discard(unwanted.number))
         with durable.pinning(base.number):
-            await self._replace_from(base.number, durable, lineage, blueprint)
+            await self._replace_from(base.number, durable, began, lineage, blueprint)
 
-    async def _replace_from(self, number: int, durable: Durable, lineage: Lineage, blueprint: Blueprint | None) -> None:
+    async def _replace_from(
+        self, number: int, durable: Durable, began: Lineage, lineage: Lineage, blueprint: Blueprint | None
+    ) -> None:
         """Make the successor from a snapshot of its own, which is worth nothing where it comes to nothing."""
         try:
-            await self._replace(durable, lineage, [number], blueprint)
+            await self._replace(durable, began, lineage, [number], blueprint)
         except BaseException:
             await apart(self._reactor, self._executor, partial(durable.discard, number))
             raise
 
     async def _replace(
-        self, durable: Durable, lineage: Lineage, verified: Sequence[int], blueprint: Blueprint | None
+        self,
+        durable: Durable,
+        began: Lineage,
+        lineage: Lineage,
+        verified: Sequence[int],
+        blueprint: Blueprint | None,
     ) -> None:
-        """Make the successor that a model is to have, and have it take over once it has caught up."""
+        """Make the successor of a model that is as it `began`, and have it take over once it has caught up."""
+        if durable.lineage != began:
+            raise GivenUp(f"{durable.servable.name} was changed meanwhile; nothing was switched")
 
         def make() -> Successor:
             successor = durable.successor(lineage, verified, blueprint)
@@ -212,13 +220,12 @@ class Switching:
 
     async def _catch_up(self, durable: Durable, successor: Successor) -> None:
         """Have a successor learn what it has not, a little each turn; at the end of this turn nothing is left."""
-        blocks = durable.catch_up(successor)
-        most = _BLOCKS_A_TURN
-        while len(list(islice(blocks, most))) == most:
+        blocks, most = durable.catch_up(successor), _BLOCKS_A_TURN
+        while len(learned := list(islice(blocks, most))) == most:
             position = durable.position
             await self._next_turn()
-            came = (durable.position - position) // CHUNK_LINES
-            most = max(_BLOCKS_A_TURN, 2 * came)  # faster than what comes, or it would never end
+            if sum(learned) < 2 * (durable.position - position):
+                most *= 2  # faster than what comes, or it would never end
 
     def _next_turn(self) -> Deferred[None]:
         turn: Deferred[None] = Deferred()
