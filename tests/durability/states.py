@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from vwserve.durability.durable import Durable, Surroundings
 from vwserve.durability.recovery import WIDEST
 from vwserve.durability.snapshot import Snapshot
 from vwserve.learner import Bounds
+from vwserve.learner.header import kept_options
 from vwserve.lines import block_of
 from vwserve.model.blueprint import Blueprint
 from vwserve.model.drop import read_drop
@@ -90,11 +91,12 @@ def kill(durable: Durable, folder: Path) -> None:
     durable.servable.close()
 
 
-def saved(servable: Servable) -> bytes:
-    """The model file of a servable."""
+def saved(servable: Servable) -> tuple[bytes, int]:
+    """The model file of a servable, and how many bytes of it are options, some of which labels may have settled."""
     with tempfile.TemporaryDirectory() as folder:
-        servable.save(Path(folder, "m.vw"))
-        return Path(folder, "m.vw").read_bytes()
+        file = Path(folder, "m.vw")
+        servable.save(file)
+        return file.read_bytes(), len(kept_options(file).encode())
 
 
 def fresh(made: Blueprint, lines: Iterable[bytes] = ()) -> Servable:
@@ -115,15 +117,16 @@ def without_requests(state: State) -> State:
 
 def assert_same(found: Servable, made: Blueprint, lines: Sequence[bytes], probes: Sequence[bytes] = PROBES) -> None:
     """Whether a servable is bit for bit the one that learned just these lines in this order."""
-    expected = fresh(made, lines)
-    untrained = fresh(made)
-    header_bytes = len(saved(untrained))  # which has VW's own counters, of predictions, too
-    untrained.close()
+    untrained, expected = fresh(made), fresh(made, lines)
     try:
-        assert saved(found)[header_bytes:] == saved(expected)[header_bytes:]
+        head, options_bytes = saved(untrained)  # where VW has its own counters, of predictions, too
+        head_bytes = len(head) - options_bytes
+        weights, wanted = (text[head_bytes + length :] for text, length in map(saved, (found, expected)))
+        assert weights == wanted
         assert without_requests(found.state()) == without_requests(expected.state())
         assert found.predict(probes) == expected.predict(probes)
     finally:
+        untrained.close()
         expected.close()
 
 
@@ -132,6 +135,3 @@ def flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-
-
-Harm = Callable[[Path], None]
