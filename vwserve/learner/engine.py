@@ -14,7 +14,7 @@ from vwserve.errors import ArgumentsError, ModelError, VwserveError
 from vwserve.learner.arguments import with_suggestion
 from vwserve.learner.binding import Workspace
 from vwserve.learner.origin import Origin
-from vwserve.learner.resuming import EACH_MODEL, Standing, resuming_arguments, tells_all
+from vwserve.learner.resuming import EACH_MODEL, Nature, Standing, replays_exactly, resuming_arguments, tells_all
 from vwserve.learner.saving import link_to, replacing
 from vwserve.learner.sink import PredictionSink
 
@@ -25,8 +25,9 @@ class Engine:
     """VW with `arguments`, started from the model file `initial`, or gone on from it where `standing` is given.
 
     `workspace` is the one in use, and `sink` what it prints to, None where its predictions are plain numbers.
-    `tells_all` says whether what is saved has all that the model goes on from. Raises
-    ArgumentsError where VW refuses the arguments, and ModelError where it takes them but not the file.
+    `tells_all` says whether what is saved has all that the model goes on from, and `replays_exactly` whether what it
+    learned makes the same model again. Raises ArgumentsError where VW refuses the arguments, and ModelError where it
+    takes them but not the file.
     """
 
     def __init__(self, arguments: Sequence[str], initial: Path | None, standing: Standing | None = None) -> None:
@@ -35,9 +36,10 @@ class Engine:
         self.learns = _TEST_ONLY.isdisjoint(arguments)
         self.workspace = self._open_initial(initial, standing)
         self._origin = Origin(initial) if initial and not self.learns else None
-        # Once: it takes VW milliseconds to tell of its options.
-        single = self.workspace.reading is not None
-        self.tells_all = not self.learns or tells_all(self.workspace.options, single)
+        self.tells_all = self.replays_exactly = True
+        if self.learns:
+            nature = Nature.of(self.workspace)
+            self.tells_all, self.replays_exactly = tells_all(nature), replays_exactly(nature)
 
     def renew(self, standing: Standing) -> None:
         """Replace a workspace that raised by one that knows what it had learned."""

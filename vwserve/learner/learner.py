@@ -227,6 +227,14 @@ class Learner:
         """Whether with these both another learner goes on exactly; some of VW's reductions keep more to themselves."""
         return self._engine.tells_all
 
+    @property
+    def replays_exactly(self) -> bool:
+        """Whether the examples that it learned, learned again alone, make the same model.
+
+        That is not so where predictions in between change what is learned after them.
+        """
+        return self._engine.replays_exactly
+
     def close(self) -> None:
         """Free what the model holds."""
         self._engine.close()
