@@ -48,7 +48,9 @@ class Reactor(MemoryReactorClock):
     def settle(self) -> None:
         """Do all that is to be done now, and all that this leads to."""
         while self.turn() or self.readers:
-            if not self.turn():
+            while self.turn():
+                pass
+            if self.readers:
                 self.listen()
 
 
