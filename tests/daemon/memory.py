@@ -32,11 +32,14 @@ class Reactor(MemoryReactorClock):
         self.callLater(0, function, *arguments)
 
     def turn(self) -> bool:
-        """One turn, if there is anything to do now; whether there was."""
-        due = any(call.getTime() <= self.seconds() for call in self.getDelayedCalls())
-        if due:
-            self.advance(0)
-        return due
+        """One turn, if there is anything to do now; whether there was. What that leads to is for the next one."""
+        due: list[Any] = [call for call in self.getDelayedCalls() if call.getTime() <= self.seconds()]
+        for call in due:
+            if call.active():
+                self.calls.remove(call)
+                call.called = 1
+                call.func(*call.args, **call.kw)
+        return bool(due)
 
     def listen(self) -> None:
         """Hear one of the children out, or several."""
@@ -59,8 +62,8 @@ class Waiting:
 
     def __init__(self, work: Coroutine[Deferred[Any], Any, Any] | Deferred[Any]) -> None:
         self.results: list[Any] = []
-        deferred = work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
-        deferred.addBoth(self.results.append)
+        self.deferred = work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
+        self.deferred.addBoth(self.results.append)
 
     @property
     def done(self) -> bool:
