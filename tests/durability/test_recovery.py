@@ -429,6 +429,10 @@ def test_a_model_that_vw_does_not_save_whole_learns_all_of_its_journal_again(for
     forgetful.check(upto(60), None)
 
 
+def test_it_goes_on_from_the_snapshot_where_its_journal_would_not_make_it_again(folder: Path) -> None:
+    assert recovered_from(State(folder, "vw: -b 10 --rank 2 -q ff"))[:2] == (2, 20)
+
+
 def test_it_goes_on_from_the_snapshot_where_the_journal_has_not_all(forgetful: State) -> None:
     forgetful.remove(1)
     number, replayed, (remark,) = recovered_from(forgetful)

@@ -94,7 +94,7 @@ def recover(blueprint: Blueprint, lineage: Lineage, kept: Kept, verified: Collec
     snapshot, corrupt = snapshots.newest_good(lineage.holds, verified) if snapshots is not None else (None, ())
     remarks += map(str, corrupt)
     if snapshot is not None and not snapshot.exact:
-        if _can_begin_anew(lineage, kept):
+        if _can_begin_anew(blueprint, lineage, kept):
             snapshot = None
         else:
             remarks.append(
@@ -149,7 +149,11 @@ def other_kind(folder: Path, multiline: bool) -> StateError:
     )
 
 
-def _can_begin_anew(lineage: Lineage, kept: Kept) -> bool:
-    """Whether the journal has all of a model, and that is not much."""
+def _can_begin_anew(blueprint: Blueprint, lineage: Lineage, kept: Kept) -> bool:
+    """Whether the journal has all of a model, and that is not much, and makes it again."""
     wanted = lineage.examples.upto(kept.upto)
-    return wanted.examples_upto(kept.upto) <= REPLAYED_FOR_EXACTNESS and not kept.lacking(wanted)
+    if wanted.examples_upto(kept.upto) > REPLAYED_FOR_EXACTNESS or kept.lacking(wanted):
+        return False
+    servable = blueprint.build(WIDEST, learn=True)
+    servable.close()
+    return servable.learner.replays_exactly
