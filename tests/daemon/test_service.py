@@ -5,92 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IProtocol
-from twisted.internet.protocol import connectionDone
-from twisted.internet.testing import StringTransport
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
-from zope.interface import implementer
 
-from tests.daemon.memory import Reactor, Waiting, result_of
-from tests.durability.power import Inline
-from vwserve.daemon.service import Daemon
-from vwserve.daemon.settings import read_settings
+from tests.daemon.memory import Waiting, result_of
+from tests.daemon.running import Ran, recording
 from vwserve.errors import ConfigurationError
-
-
-class Ran:
-    """A daemon on a reactor in memory, its configuration in a folder, and what it logged."""
-
-    def __init__(self, folder: Path, logged: list[str]) -> None:
-        self.logged = logged
-        self.folder = folder
-        self.reactor = Reactor()
-        (folder / "models.d").mkdir()
-        self.drop("ctr", "--loss_function logistic --link logistic -b 10")
-        self.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]")
-        self.daemon = self.make()
-
-    def make(self) -> Daemon:
-        """A daemon of the configuration as it is now."""
-        return Daemon(self.reactor, lambda: read_settings(self.folder / "vwserve.yaml"), executor=Inline())
-
-    def configure(self, text: str) -> None:
-        """Write the configuration."""
-        (self.folder / "vwserve.yaml").write_text(text + "\n")
-
-    def drop(self, name: str, arguments: str) -> None:
-        """Write a drop."""
-        (self.folder / "models.d" / f"{name}.yaml").write_text(f"vw: {arguments}\n")
-
-    def start(self) -> None:
-        """Load and listen."""
-        self.daemon.load()
-        result_of(self.daemon.listen())
-
-    def ports(self) -> list[int]:
-        """The ports that were opened, in the order in which they were."""
-        return [server[0] for server in self.reactor.tcpServers]
-
-    def ask(self, text: bytes, listener: int = 0) -> bytes:
-        """What a new client is answered."""
-        return self.connect(listener).ask(text)
-
-    def connect(self, listener: int = 0) -> "Client":
-        """A new client of a listener."""
-        protocol = self.reactor.tcpServers[listener][1].buildProtocol(IPv4Address("TCP", "127.0.0.1", 50000))
-        assert protocol is not None
-        return Client(protocol)
-
-
-class Client:
-    """A connection without a socket."""
-
-    def __init__(self, protocol: IProtocol) -> None:
-        self.protocol = protocol
-        self.transport = StringTransport()
-        protocol.makeConnection(self.transport)
-
-    def ask(self, text: bytes) -> bytes:
-        """What is answered to `text`."""
-        self.transport.clear()
-        self.protocol.dataReceived(text)
-        answer: bytes = self.transport.value()
-        return answer
 
 
 @pytest.fixture
 def logged() -> Iterator[list[str]]:
-    lines: list[str] = []
-
-    @implementer(ILogObserver)
-    def observe(event: LogEvent) -> None:
-        lines.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(observe)
-    yield lines
-    globalLogPublisher.removeObserver(observe)
+    with recording() as lines:
+        yield lines
 
 
 @pytest.fixture
@@ -201,12 +125,11 @@ def test_stop_answers_what_arrived_and_waits_for_the_clients(ran: Ran) -> None:
     ran.start()
     client = ran.connect()
     assert client.ask(b"|u a\n|u b") == b"0.500000\n"
-    stopped: list[object] = []
-    Deferred.fromCoroutine(ran.daemon.stop()).addBoth(stopped.append)
-    assert not stopped
+    stopped = Waiting(ran.daemon.stop())
+    assert not stopped.done
     assert client.ask(b"|u c\n") == b""
-    client.protocol.connectionLost(connectionDone)
-    assert stopped == [None]
+    client.leave()
+    assert stopped.result is None
 
 
 def test_stop_cuts_clients_that_stay(ran: Ran) -> None:
@@ -215,7 +138,7 @@ def test_stop_cuts_clients_that_stay(ran: Ran) -> None:
     stopped = Waiting(ran.daemon.stop())
     ran.reactor.advance(10.0)
     assert client.transport.disconnected
-    client.protocol.connectionLost(connectionDone)
+    client.leave()
     assert stopped.done
     assert ran.reactor.getDelayedCalls() == []
 

@@ -11,8 +11,9 @@ from twisted.internet.defer import Deferred
 from vwserve.daemon.apart import apart
 from vwserve.daemon.registry import Registry
 from vwserve.daemon.snapshotting import Snapshotting
-from vwserve.daemon.switching import Switching
+from vwserve.daemon.switching import GivenUp, Switching
 from vwserve.durability.durable import Durable
+from vwserve.durability.lineage import Lineage
 from vwserve.durability.snapshot import Snapshot, SnapshotError
 from vwserve.errors import RequestError
 from vwserve.wire.addressing import unknown_model
@@ -94,20 +95,27 @@ class ControlOperations:
         return await self._switching.carry_out(durable, lambda: self._roll_back(durable, snapshot, until, skip))
 
     async def _roll_back(self, durable: Durable, snapshot: int, until: Point | None, skip: Sequence[Skip]) -> Answer:
+        model, began = durable.servable.name, durable.lineage
         with durable.pinning(snapshot):
             base = await self._apart(lambda: durable.described(snapshot)) if snapshot else None
             upto = None if until is None else await self._sequence(durable, until)
             stretches = [await self._stretch(durable, each) for each in skip]
-            durable.intervened(base, upto, stretches)  # refused before a snapshot is taken
+
+            def aspire() -> Lineage:
+                if durable.lineage != began:
+                    raise GivenUp(f"{model} was changed meanwhile; nothing was rolled back")
+                return durable.intervened(base, upto, stretches)
+
+            aspire()  # what is refused needs no snapshot to undo it
             undo = await self._before(durable)
-            lineage = await self._switching.switch(durable, lambda: durable.intervened(base, upto, stretches))
+            lineage = await self._switching.switch(durable, aspire)
         return {
-            "model": durable.servable.name,
+            "model": model,
             "lineage": lineage.number,
             "snapshot": snapshot,
             "learned_from_journal": str(lineage.examples),
             "journal": durable.position,
-            "undo": f"rollback {durable.servable.name} {undo.number}" if undo is not None else None,
+            "undo": f"rollback {model} {undo.number}" if undo is not None else None,
         }
 
     async def _before(self, durable: Durable) -> Snapshot | None:

@@ -23,7 +23,6 @@ from vwserve.durability.lineage import Lineage
 from vwserve.durability.snapshot import SnapshotError
 from vwserve.durability.taking import Taking
 from vwserve.errors import StateError
-from vwserve.lines import CHUNK_LINES
 from vwserve.model.blueprint import Blueprint
 
 REPLAYED_IN_PLACE = 50_000
@@ -78,7 +77,7 @@ class Switching:
         It is asked again where no child had to begin with the first one, so that what comes meanwhile counts as what
         came before. To be called in `carry_out`. Raises StateError where that cannot be: all is as it was then.
         """
-        lineage = aspire()
+        began, lineage = durable.lineage, aspire()
         verified = await apart(self._reactor, self._executor, lambda: durable.verified(lineage))
         with ExitStack() as pins:
             if durable.to_replay(lineage, verified) > REPLAYED_IN_PLACE:
@@ -87,6 +86,8 @@ class Switching:
                 verified = [await self._rebuilt(taking)]
             else:
                 lineage = aspire()
+            if durable.lineage != began:
+                raise GivenUp(f"{durable.servable.name} was changed meanwhile; nothing was switched")
             successor = durable.successor(lineage, verified, blueprint)
             try:
                 await self._catch_up(durable, successor)
@@ -118,13 +119,12 @@ class Switching:
 
     async def _catch_up(self, durable: Durable, successor: Successor) -> None:
         """Have a successor learn what it has not, a little each turn; at the end of this turn nothing is left."""
-        blocks = durable.catch_up(successor)
-        most = _BLOCKS_A_TURN
-        while len(list(islice(blocks, most))) == most:
+        blocks, most = durable.catch_up(successor), _BLOCKS_A_TURN
+        while len(learned := list(islice(blocks, most))) == most:
             position = durable.position
             await self._next_turn()
-            came = (durable.position - position) // CHUNK_LINES
-            most = max(_BLOCKS_A_TURN, 2 * came)  # faster than what comes, or it would never end
+            if sum(learned) < 2 * (durable.position - position):
+                most *= 2  # faster than what comes, or it would never end
 
     def _next_turn(self) -> Deferred[None]:
         turn: Deferred[None] = Deferred()
