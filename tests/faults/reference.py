@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import shlex
 import subprocess
@@ -24,20 +25,39 @@ _TAG = re.compile(rb"'([^ ]+) ")
 
 def journal_text(folder: Path) -> bytes:
     """All of a journal: its files in the order of their names, decompressed where only that one is there."""
+    return b"".join(text for _, text in _segments(folder))
+
+
+def learned_text(state: Path) -> bytes:
+    """Of a model's journal what it has learned, as `lineage.json` has it: stretches, the last without end."""
+    stretches = json.loads((state / "lineage.json").read_text())["learned_from_journal"]
+    examples: dict[int, bytes] = {}
+    for first, text in _segments(state / "journal"):
+        mark = b"\n\n" if b"\n\n" in text else b"\n"
+        examples.update(enumerate((each + mark for each in text.split(mark)[:-1]), first))
+    return b"".join(
+        example
+        for number, example in sorted(examples.items())
+        if any(first <= number and (last is None or number <= last) for first, last in stretches)
+    )
+
+
+def _segments(folder: Path) -> Sequence[tuple[int, bytes]]:
+    """The files of a journal, each by the number of its first example."""
     while True:
         try:
-            return b"".join(_texts(folder))
+            return list(_read(folder))
         except FileNotFoundError:  # compressed or renamed meanwhile
             continue
 
 
-def _texts(folder: Path) -> Iterator[bytes]:
+def _read(folder: Path) -> Iterator[tuple[int, bytes]]:
     segments: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if match := _SEGMENT.fullmatch(path.name):
             segments.setdefault(match[1], path)  # of one that is there twice the plain file, which comes first
-    for path in segments.values():
-        yield gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    for first, path in segments.items():
+        yield int(first), gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
 
 def tags_in(text: bytes) -> Sequence[bytes]:

@@ -130,10 +130,7 @@ def test_a_model_begins_anew_where_that_is_chosen(folder: Path, tmp_path: Path, 
         statistics = daemon.statistics("click")
         assert statistics["learned"] == len(after.learned)
         assert statistics["journal"] == len(reference.tags_in(before)) + len(after.learned)
-        (tmp_path / "new.vw").write_bytes(FASTER.journal(folder).removeprefix(before))
-        theirs = reference.learn(FASTER.arguments, tmp_path / "new.vw", tmp_path)
-        number = daemon.operate("snapshot click")["number"]
-        reference.same_weights(folder / "state" / "click" / "snapshots" / f"{number}.vw", theirs.model)
+        FASTER.check_against_vw(daemon, answers_of([after])["click"], tmp_path)
         daemon.crash()
         daemon = start(folder, daemons)
 

@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.faults.daemons import (
     Daemon,
     answers_of,
     check_nothing_missing,
+    wait_until,
     write_drops,
 )
 
@@ -58,6 +60,64 @@ def test_kills_at_random_moments_lose_nothing_that_was_answered(
     learned = {model.name: daemon.statistics(model.name)["learned"] for model in MODELS}
     print(f"{drills} kills; learned {learned}, of which {answered} were answered; {mixed} of {drills * len(MODELS)}")
     daemon.stop()
+
+
+def test_kills_in_rollbacks_leave_one_model_or_the_other(
+    folder: Path, tmp_path: Path, drills: int, daemons: list[Daemon]
+) -> None:
+    write_drops(folder, [CLICK], "snapshot: {every: 1s, keep: 50}\n")
+    chance = random.Random(6)
+    lineages = []
+    daemon = start(folder, 0, daemons)
+    for drill in range((drills + 1) // 2):
+        talkers = revised(daemon, drill)
+        assert "number" in daemon.operate("snapshot click")
+        operator = Reviser(daemon, chance)
+        operator.start()
+        talkers[0].join(chance.uniform(0.02, LONGEST_LOAD_S))
+        daemon.crash()
+        for thread in (*talkers, operator):
+            thread.join()
+        daemon = start(folder, drill + 1, daemons)
+        lineages.append(daemon.statistics("click")["lineage"])
+        check_nothing_missing(CLICK, folder, talkers)
+        assert lineages[-1] >= operator.lineage
+        CLICK.check_against_vw(daemon, {}, tmp_path)
+    assert lineages[-1] > 1, "no rollback came about"
+    print(f"{len(lineages)} kills in rollbacks; lineages {lineages}")
+
+
+def revised(daemon: Daemon, drill: int) -> list[Talker]:
+    """Clients of the model that is rolled back, which has learned something by now."""
+    talkers = [CLICK.talker(daemon, f"r{drill}-{window}", window) for window in (1, 300)]
+    for talker in talkers:
+        talker.start()
+    wait_until(lambda: bool(daemon.statistics("click")["learned"]))
+    return talkers
+
+
+class Reviser(Thread):
+    """Rolls the model back again and again, in every way, until the daemon is gone; `lineage` is the last answered."""
+
+    def __init__(self, daemon: Daemon, chance: random.Random) -> None:
+        super().__init__(daemon=True)
+        self.lineage = 1
+        self._control = daemon.control()
+        self._chance = chance
+
+    def run(self) -> None:
+        """Revise."""
+        try:
+            while True:
+                listed = self._control.ask("snapshots click")
+                back = self._chance.choice([0, *(each["number"] for each in listed)])
+                last = self._control.ask("stats click")["journal"]
+                first = self._chance.randint(1, last)
+                how = self._chance.choice(["", f" replay-until #{first}", f" skip {first}..{first + 50}"])
+                answer = self._control.ask(f"rollback click {back}{how}")
+                self.lineage = max(self.lineage, answer.get("lineage", 1))
+        except (BrokenPipeError, ConnectionResetError):
+            self._control.close()
 
 
 def start(folder: Path, drill: int, daemons: list[Daemon]) -> Daemon:

@@ -180,4 +180,5 @@ def test_what_comes_after_a_rollback_is_kept_though_the_end_before_it_was_lost(
     daemon, _ = start(folder, daemons)
     assert daemon.ask(asked) == answers
     assert daemon.statistics("click")["learned"] == learned
+    CLICK.check_against_vw(daemon, answers_of([after])["click"], tmp_path)
     assert check_nothing_missing(CLICK, folder, [after]) == len(after.learned)
