@@ -34,6 +34,7 @@ class Engine:
         self._arguments = arguments
         self.sink: PredictionSink | None = None
         self.learns = _TEST_ONLY.isdisjoint(arguments)
+        self._lost_before = 0.0  # what the workspaces before this one lost that it does not know of: one under -t
         self.workspace = self._open_initial(initial, standing)
         self._origin = Origin(initial) if initial and not self.learns else None
         self.tells_all = self.replays_exactly = True
@@ -43,16 +44,22 @@ class Engine:
 
     def renew(self, standing: Standing) -> None:
         """Replace a workspace that raised by one that knows what it had learned."""
-        spoilt, read = self.workspace, self.sink
+        spoilt, read, sum_loss = self.workspace, self.sink, self.sum_loss
         with tempfile.TemporaryDirectory(prefix="vwserve-") as folder:
             model = Path(folder, "renewed.vw")
             self.save(model)
             if read is not None:  # a workspace prints from the start of its file
                 self.sink = PredictionSink()
             self.workspace = self._open(model, standing)
+        self._lost_before = sum_loss - self.workspace.sum_loss
         spoilt.close()
         if read is not None:
             read.close()
+
+    @property
+    def sum_loss(self) -> float:
+        """The progressive loss summed over the labelled examples, as VW accounts it."""
+        return self._lost_before + self.workspace.sum_loss
 
     def save(self, path: Path) -> None:
         """Write the model to `path`, where `vw -i` reads it; raises ModelError where that cannot be done."""

@@ -98,7 +98,7 @@ class Learner:
     @property
     def sum_loss(self) -> float:
         """The progressive loss summed over the labelled examples, as VW accounts it."""
-        return self._engine.workspace.sum_loss
+        return self._engine.sum_loss
 
     # -- single-line examples ----------------------------------------------------------------------------------------
 
