@@ -176,6 +176,7 @@ def test_a_shadow_in_a_split_exchanges_names() -> None:
     assert roles.models(declared) == {"ctr": "ctr-b", "ctr-b": "ctr"}
     assert roles.division("ads", declared) == HALVED
     assert after(declared, "ctr-b", "ctr") == Roles()
+    assert "was promoted already" in refusal(roles, "ctr-b", declared)
 
 
 def test_what_drops_say_is_read_from_them(tmp_path: Path) -> None:

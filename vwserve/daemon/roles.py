@@ -127,11 +127,13 @@ class Roles:
         if name in declared.shadows:
             return self._exchange_names(model, name, declared, known)
         splits = [split for split, division in declared.splits.items() if name in dict(division)]
-        if splits:
-            return self._exchange_shares(model, name, splits, declared)
+        if promotion := self._exchange_shares(model, name, splits, declared):
+            return promotion
         followers = [answering.get(each, each) for each, followed in declared.shadows.items() if followed == name]
         if followers and name != model:
             text = f"{model} was promoted already, and answers to {name}; promote {' or '.join(followers)} to undo that"
+        elif splits:
+            text = f"no model has a larger share than {model} in {' or '.join(splits)}"
         else:
             text = f"{model} is neither a shadow nor a model of a split; `shadow:` or a split's `split:` makes it one"
         raise RequestError("bad-request", text)
@@ -154,8 +156,11 @@ class Roles:
         roles = replace(self, answering=answering, shadows=shadows)
         return Promotion(roles, {"promoted": model, "answers_to": followed, "shadow": before}, f"promote {before}")
 
-    def _exchange_shares(self, model: str, name: str, splits: Iterable[str], declared: Declared) -> Promotion:
-        """Have a model, which answers to `name`, exchange shares with the largest one, in all these splits."""
+    def _exchange_shares(self, model: str, name: str, splits: Iterable[str], declared: Declared) -> Promotion | None:
+        """Have a model, which answers to `name`, exchange shares with the largest one, in those splits where it is not.
+
+        None where it is in all.
+        """
         shares, told = dict(self.shares), {}
         overtaken: set[str] = set()
         for split in splits:
@@ -167,7 +172,7 @@ class Roles:
                 told[split] = division
                 shares[split] = declared.splits[split], tuple(division.items())
         if not told:
-            raise RequestError("bad-request", f"no model has a larger share than {model} in {' or '.join(splits)}")
+            return None
         shares = {split: (then, instead) for split, (then, instead) in shares.items() if then != instead}
         behind = self.models(declared)
         undo = [f"promote {behind.get(each, each)}" for each in overtaken]
