@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,11 @@ class Client:
         answer: bytes = self.transport.value()
         return answer
 
+    def closed(self) -> bool:
+        """Whether the daemon closes once everything is sent."""
+        closing: bool = self.transport.disconnecting
+        return closing
+
     def leave(self) -> None:
         """The connection is no more."""
         self.protocol.connectionLost(connectionDone)
@@ -79,6 +85,7 @@ class Ran:
         self.logged = logged
         self.folder = folder
         self.reactor = Reactor()
+        self.executor: Executor = Inline()
         (folder / "models.d").mkdir()
         self.drop("ctr", "--loss_function logistic --link logistic -b 10")
         self.configure(configuration)
@@ -87,7 +94,7 @@ class Ran:
 
     def make(self) -> Daemon:
         """A daemon of the configuration as it is now."""
-        return Daemon(self.reactor, lambda: read_settings(self.folder / "vwserve.yaml"), executor=Inline())
+        return Daemon(self.reactor, lambda: read_settings(self.folder / "vwserve.yaml"), executor=self.executor)
 
     def configure(self, text: str) -> None:
         """Write the configuration."""
@@ -110,9 +117,19 @@ class Ran:
         self.reactor.settle()
         assert stopping.result is None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it has stopped."""
+        return self.logged[-1:] == ["stopped"]
+
+    def forget(self) -> None:
+        """Whoever asked on the control channel has left already."""
+        self._commands.clear()
+
     def restart(self) -> None:
-        """Stop, and start another daemon over what this one leaves."""
-        self.stop()
+        """Stop, if it has not stopped, and start another daemon over what this one leaves."""
+        if not self.stopped:
+            self.stop()
         self.reactor = Reactor()
         self.daemon = self.make()
         self.start()

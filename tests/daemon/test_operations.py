@@ -351,7 +351,7 @@ def interrupted(ran: Ran, turns: int) -> Command:
 
 
 @pytest.mark.parametrize("child", [False, True])
-@pytest.mark.parametrize("turns", range(0, 12, 2))
+@pytest.mark.parametrize("turns", range(0, 12, 3))
 @pytest.mark.parametrize("drop", [None, "-b 11\non_change: fresh", "-b 10\njournal: false\non_change: fresh"])
 def test_a_model_that_is_removed_or_changed_during_a_rollback_is_what_its_drop_says(
     drop: str | None, turns: int, child: bool, ran: Ran, monkeypatch: pytest.MonkeyPatch
