@@ -259,9 +259,9 @@ def test_a_port_that_never_closes_keeps_nothing_from_stopping(ran: Ran, monkeypa
     monkeypatch.setattr(ran.reactor, "listenTCP", lambda *_, **__: Port())
     ran.start()
     stopping = Waiting(ran.daemon.stop())
-    ran.reactor.advance(4.0)
+    ran.reactor.advance(0.5)
     assert not stopping.done
-    ran.reactor.advance(1.0)
+    ran.reactor.advance(0.5)
     assert stopping.result is None
 
 

@@ -37,7 +37,7 @@ from vwserve.model.drop import read_drops
 from vwserve.transforms.plugins import PluginFinder
 
 _DRAIN_S = 10.0
-_CLOSE_S = 5.0
+_CLOSE_S = 1.0
 _TICK_S = 1.0
 _THREADS = 4  # that wait for the disk
 _SPARE_DESCRIPTORS = 256  # for models, logs and listeners beside the connections
