@@ -227,6 +227,22 @@ def test_from_a_snapshot_on_only_what_came_after_it_is_replayed(ran: Ran) -> Non
     assert ran.ask(QUESTION) == learned(GOOD, LATER)
 
 
+@pytest.mark.parametrize("when", ["now", f"{NOW_S + 3600:.0f}"])
+def test_now_and_later_is_all_that_was_learned_when_the_command_began(when: str, ran: Ran) -> None:
+    ran.ask(GOOD)
+    ran.ctl("snapshot ctr")
+    client = ran.connect()
+    client.ask(BAD)  # in the same second, at the end of which it is noted when that was
+    command = ran.command(f"rollback ctr 1 replay-until {when}")
+    client.ask(LATER)
+    ran.reactor.advance(0.0)
+    client.leave()
+    assert command.answer["learned_from_journal"] == "1-60, 71-"
+    assert ran.ask(QUESTION) == learned(GOOD, BAD)
+    ran.ask(LATER)
+    assert ran.ctl(f"rollback ctr 1 skip 61..@{NOW_S + 3600:.0f}")["learned_from_journal"] == "1-60, 81-"
+
+
 @pytest.mark.parametrize(
     ("options", "code", "text"),
     [

@@ -97,29 +97,6 @@ def test_a_rollback_survives_a_restart(controlled: Daemon, folder: Path, ctl: Ct
         again.kill()
 
 
-def test_clients_that_send_meanwhile_are_all_answered(controlled: Daemon, ctl: Ctl) -> None:
-    controlled.ask(b"1 |u a\n" * 20)
-    ctl("snapshot", "ctr")
-    client, enough = controlled.connect(), Event()
-    answers: list[bytes] = []
-
-    def talk() -> None:
-        while not enough.is_set():
-            client.send(b"1 |u a\n" * 50)
-            answers.extend(client.lines(50))
-
-    talker = Thread(target=talk, daemon=True)
-    talker.start()
-    for snapshot in ("1", "0", "1"):
-        before = len(answers)
-        ctl("rollback", "ctr", snapshot, "--replay-until", "now")
-        assert len(answers) > before
-    enough.set()
-    talker.join(PATIENCE_S)
-    assert not talker.is_alive()
-    assert not any(answer.startswith(b"!error") for answer in answers)
-
-
 def test_clients_that_learn_and_predict_meanwhile_notice_nothing_but_other_predictions(
     controlled: Daemon, folder: Path, ctl: Ctl
 ) -> None:
