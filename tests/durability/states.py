@@ -184,12 +184,12 @@ def assert_same(found: Servable, made: Blueprint, lines: Sequence[bytes], probes
     """Whether a servable is bit for bit the one that learned just these lines in this order."""
     untrained, expected = fresh(made), fresh(made, lines)
     try:
+        assert without_requests(found.state()) == without_requests(expected.state())
+        assert found.predict(probes) == expected.predict(probes)  # which makes some of --nn's weights
         head, options_bytes = saved(untrained)  # where VW has its own counters, of predictions, too
         head_bytes = len(head) - options_bytes
         weights, wanted = (text[head_bytes + length :] for text, length in map(saved, (found, expected)))
         assert weights == wanted
-        assert without_requests(found.state()) == without_requests(expected.state())
-        assert found.predict(probes) == expected.predict(probes)
     finally:
         untrained.close()
         expected.close()

@@ -603,6 +603,38 @@ def test_one_of_a_model_that_became_another_meanwhile_is_not_adopted(durable: Du
     assert_same(durable.servable, made, upto(5))
 
 
+def test_one_that_has_not_caught_up_is_not_adopted(durable: Durable, made: Blueprint) -> None:
+    learn(durable, upto(20))
+    lineage = durable.intervened(None, until=10)
+    successor = durable.successor(lineage, durable.verified(lineage))
+    for _ in durable.catch_up(successor):
+        pass
+    learn(durable, LINES[20:21])
+    with pytest.raises(StateError, match="m learned more meanwhile; nothing was switched"):
+        durable.adopt(successor)
+    for _ in durable.catch_up(successor):
+        pass
+    durable.adopt(successor).close()
+    assert_same(durable.servable, made, [*upto(10), LINES[20]])
+
+
+def test_where_the_snapshots_cannot_be_read_nothing_is_switched(durable: Durable, made: Blueprint, state: Path) -> None:
+    learn(durable, upto(20))
+    first = take(durable)
+    learn(durable, LINES[20:30])
+    successor = durable.successor(durable.intervened(first), [1])
+    for _ in durable.catch_up(successor):
+        pass
+    (state / "snapshots").rename(state / "away")
+    with pytest.raises(SnapshotError, match="cannot read"):
+        durable.adopt(successor)
+    successor.close()
+    (state / "away").rename(state / "snapshots")
+    assert Lineage.read(state) == durable.lineage
+    learn(durable, LINES[30:40])
+    assert_same(durable.servable, made, upto(40))
+
+
 def test_a_snapshot_of_a_model_that_was_made_otherwise_is_none_to_go_back_to(
     durable: Durable, around: Around, tmp_path: Path, state: Path
 ) -> None:
@@ -837,6 +869,7 @@ def test_a_folder_that_comes_back_empty_gets_all_that_a_restart_needs(
     wait(around, durable)
     assert durable.unready == ""
     assert durable.changed and durable.newest is None  # the disk has no snapshot of it
+    assert Lineage.read(state) == durable.lineage
     learn(durable, LINES[20:30])
     take(durable)
     durable = reopened(durable, around, made, state)
@@ -934,6 +967,38 @@ def test_a_disk_that_comes_back_with_what_cannot_be_gone_on_with_is_left_as_it_i
     assert str(Lineage.read(state).examples) == "1-"  # type: ignore[union-attr]  # it is there
     durable = reopened(durable, around, blueprint(tmp_path), state)
     assert_same(durable.servable, durable.blueprint, upto(20))
+    kill(durable, state)
+
+
+def test_what_was_changed_meanwhile_is_not_written_over_a_state_that_was_not_opened(
+    durable: Durable, around: Around, disk: FaultyDisk, tmp_path: Path, state: Path
+) -> None:
+    learn(durable, upto(20))
+    roll_back(durable, None, until=10)
+    take(durable)
+    kill(durable, state)
+    away = state.with_name("away")
+    state.rename(away)
+    disk.full()
+    durable = around.open(blueprint(tmp_path, OTHER), state)
+    disk.works()
+    away.rename(state)
+    before = (state / "lineage.json").read_bytes()
+    with pytest.raises(StateError, match="m cannot go back as long as it does not learn: cannot use"):
+        durable.intervened(None)
+    again = blueprint(tmp_path)
+    lineage = durable.replaced(again)
+    successor = durable.successor(lineage, durable.verified(lineage), again)
+    for _ in durable.catch_up(successor):
+        pass
+    durable.adopt(successor).close()
+    assert (state / "lineage.json").read_bytes() == before
+    assert learn(durable, [LINES[20]]) == NOT_READY
+    assert wait(around, durable)
+    assert_same(durable.servable, again, upto(10))
+    learn(durable, LINES[20:30])
+    durable = reopened(durable, around, again, state)
+    assert_same(durable.servable, again, [*upto(10), *LINES[20:30]])
     kill(durable, state)
 
 
