@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from vwserve import load
 from vwserve.cli import main
+from vwserve.errors import ConfigurationError
 from vwserve.learner import Learner
 
 Result = tuple[int, list[str], list[str]]
@@ -142,3 +144,43 @@ def test_wrong_arguments_are_not_blamed_on_the_model_they_start_from(check: Chec
 def test_a_missing_file_is_one_clear_line(check: Check) -> None:
     assert check("-c", "v.yaml") == (1, [], ["v.yaml: cannot read it: No such file or directory"])
     assert check("m.yaml") == (1, [], ["m.yaml: cannot read it: No such file or directory"])
+
+
+def test_tells_of_splits_and_shadows_and_whom_they_name_in_vain(check: Check) -> None:
+    files: dict[str, str | bytes] = {
+        "conf/vwserve.yaml": "",
+        "conf/models.d/ctr.yaml": "vw: -b 10\n",
+        "conf/models.d/ctr-b.yaml": "vw: -b 10\nshadow: ctr\n",
+        "conf/models.d/ads.yaml": "split: {ctr: 90, ctr-b: 6, ctr-c: 24}\nsplit_by: user\n",
+        "conf/models.d/ctr-c.yaml": "vw: [\n",
+    }
+    status, out, err = check(files=files)
+    assert (status, len(err)) == (1, 1)  # ctr-c may be meant to describe the model
+    assert "conf/models.d/ads.yaml: split ads: 75 % ctr, 5 % ctr-b, 20 % ctr-c, by user" in out
+    status, _, err = check(
+        files={
+            "conf/models.d/ctr-c.yaml": "vw: -b 10\nshadow: ctr-b\n",
+            "conf/models.d/d.yaml": "vw: -b 10\nshadow: ads\n",
+            "conf/models.d/e.yaml": "vw: -b 10\nshadow: nobody\n",
+            "conf/models.d/web.yaml": "split:\n  ads: 1\n  nobody: 1\n",
+        }
+    )
+    assert (status, err) == (
+        1,
+        [
+            "conf/models.d/ctr-c.yaml:2: shadow: ctr-b is a shadow itself; name the model that it follows, ctr",
+            "conf/models.d/d.yaml:2: shadow: ads is a split; name one of its models",
+            "conf/models.d/e.yaml:2: shadow: no model is called 'nobody'; add its file, or name another",
+            "conf/models.d/web.yaml:1: split: ads is a split itself; name its models instead",
+            "conf/models.d/web.yaml:1: split: no model is called 'nobody'; add its file, or name another",
+        ],
+    )
+
+
+def test_a_split_has_no_model_of_its_own(check: Check, tmp_path: Path) -> None:
+    status, out, err = check("ads.yaml", files={"ads.yaml": "split: {ctr: 1, ctr-b: 2}\n"})
+    assert (status, out, err) == (0, ["ads.yaml: split ads: 33.3333 % ctr, 66.6667 % ctr-b, by tag"], [])
+    with pytest.raises(
+        ConfigurationError, match=r"ads\.yaml:1: split: a split has no model of its own; use one of ctr"
+    ):
+        load(tmp_path / "ads.yaml")

@@ -2,7 +2,7 @@
 
 import io
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Thread
 
@@ -30,6 +30,10 @@ class Served:
 
     def names(self) -> list[str]:
         return sorted(self._models)
+
+    def statistics(self, name: str) -> Mapping[str, object] | None:
+        model = self._models.get(name)
+        return None if model is None else model.statistics()
 
     def save(self, name: str, export: str) -> None:
         raise AssertionError("nothing here saves")

@@ -19,6 +19,7 @@ from vwserve.configuration.schema import (
     Record,
     Size,
     Switch,
+    Table,
     Variants,
     Word,
     flag,
@@ -53,6 +54,9 @@ FILE = Record(
         "shapes": Items(SHAPE, example="[{kind: circle, radius: 1}]"),
         "folder": path,
         "lamp": Switch(Record({"watts": Integer(1, 100)}, plain)),
+        "mixture": Table(
+            Word(re.compile("[a-z]+"), "a word of small letters"), Number(0.0, 9.0, within=True), "{a: 1}"
+        ),
     },
     plain,
 )
@@ -115,6 +119,15 @@ def test_a_switch_that_is_on_lacks_what_its_keys_must_say(tmp_path: Path) -> Non
         read(tmp_path, "lamp: true\n", Record({"lamp": lamp}, plain))
 
 
+def test_a_table_has_names_of_the_users_choice_in_the_order_of_the_file(tmp_path: Path) -> None:
+    assert read(tmp_path, "mixture: {z: 1, on: 2.5}\n") == {"mixture": (("z", 1.0), ("on", 2.5))}
+    assert problems(tmp_path, "mixture:\n  a: 0\n  b: 1\n  b: 2\n  C: x\n") == [
+        "x.yaml:2: mixture.a: 0 is not between 0 and 9",
+        "x.yaml:4: mixture.b: a second time; the first is in line 3: remove one",
+        "x.yaml:5: mixture.C: 'C' is not a word of small letters",
+    ]
+
+
 def test_tells_all_that_is_wrong_in_the_order_of_the_file(tmp_path: Path) -> None:
     content = """nam: x
 keep: 1
@@ -171,6 +184,12 @@ every: 2s
         ("lamp: 'off'", "lamp: expects keys with values (watts), true or false, not 'off'"),
         ("lamp: {wats: 5}", "lamp.wats: unknown key; did you mean 'watts'?"),
         ("lamp: {watts: 0}", "lamp.watts: 0 is not in 1..100"),
+        ("mixture: []", "mixture: expects names with values, like {a: 1}, not a list"),
+        ("mixture: {}", "mixture: expects names with values, like {a: 1}, not keys with values"),
+        ("mixture: {b: 2, A: 1}", "mixture.A: 'A' is not a word of small letters"),
+        ("mixture: {b: 0}", "mixture.b: 0 is not between 0 and 9"),
+        ("mixture: {b: }", "mixture.b: has no value; give it one, or remove the key"),
+        ("mixture: {'': 2}", "mixture.: is empty; give it a value, or remove the key for the default"),
         ("shapes: {kind: circle}", "shapes: expects a list, like [{kind: circle, radius: 1}], not keys with values"),
         ("shapes: []", "shapes: expects a list of at least 1; it has 0"),
         ("shapes: [~]", "shapes[0]: has no value; give it one, or remove the item"),

@@ -13,6 +13,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
+from vwserve.daemon.watching import Watch
+
 PATIENCE_S = 60.0
 NOW_S = 1.7e9  # the Unix time at which each test begins
 
@@ -41,19 +43,30 @@ class Reactor(MemoryReactorClock):
                 call.func(*call.args, **call.kw)
         return bool(due)
 
+    @property
+    def children(self) -> list[Watch]:
+        """Those that are watched."""
+        return [reader for reader in self.readers if isinstance(reader, Watch)]
+
     def listen(self) -> None:
         """Hear one of the children out, or several."""
-        ready, _, _ = select.select(self.readers, [], [], PATIENCE_S)
+        ready, _, _ = select.select(self.children, [], [], PATIENCE_S)
         assert ready, "no child has said anything"
+        for reader in ready:
+            reader.doRead()
+
+    def hear(self) -> None:
+        """Take what there is to be read, but of children."""
+        ready, _, _ = select.select(self.readers - set(self.children), [], [], 0)
         for reader in ready:
             reader.doRead()
 
     def settle(self) -> None:
         """Do all that is to be done now, and all that this leads to."""
-        while self.turn() or self.readers:
+        while self.turn() or self.children:
             while self.turn():
                 pass
-            if self.readers:
+            if self.children:
                 self.listen()
 
 

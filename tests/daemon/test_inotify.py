@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet import inotify as twisted
 
@@ -82,6 +82,7 @@ def test_a_watch_that_was_ended_is_silent(inotify: Inotify, tmp_path: Path) -> N
     assert [event.mask for event in inotify.read()] == [IGNORED]
 
 
+@settings(max_examples=40)
 @given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=60))
 def test_names_are_those_of_the_file_system(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     if name in {".", ".."}:

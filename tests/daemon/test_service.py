@@ -1,96 +1,25 @@
 """The daemon as a whole, on a reactor in memory: start, reload, stop."""
 
 import json
+import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IProtocol
-from twisted.internet.protocol import connectionDone
-from twisted.internet.testing import StringTransport
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
-from zope.interface import implementer
 
-from tests.daemon.memory import Reactor, Waiting, result_of
-from tests.durability.power import Inline
-from vwserve.daemon.service import Daemon
-from vwserve.daemon.settings import read_settings
+from tests.daemon.memory import Waiting, result_of
+from tests.daemon.running import Ran, recording
+from tests.durability.power import Held
+from vwserve.daemon import switching
 from vwserve.errors import ConfigurationError
-
-
-class Ran:
-    """A daemon on a reactor in memory, its configuration in a folder, and what it logged."""
-
-    def __init__(self, folder: Path, logged: list[str]) -> None:
-        self.logged = logged
-        self.folder = folder
-        self.reactor = Reactor()
-        (folder / "models.d").mkdir()
-        self.drop("ctr", "--loss_function logistic --link logistic -b 10")
-        self.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]")
-        self.daemon = self.make()
-
-    def make(self) -> Daemon:
-        """A daemon of the configuration as it is now."""
-        return Daemon(self.reactor, lambda: read_settings(self.folder / "vwserve.yaml"), executor=Inline())
-
-    def configure(self, text: str) -> None:
-        """Write the configuration."""
-        (self.folder / "vwserve.yaml").write_text(text + "\n")
-
-    def drop(self, name: str, arguments: str) -> None:
-        """Write a drop."""
-        (self.folder / "models.d" / f"{name}.yaml").write_text(f"vw: {arguments}\n")
-
-    def start(self) -> None:
-        """Load and listen."""
-        self.daemon.load()
-        result_of(self.daemon.listen())
-
-    def ports(self) -> list[int]:
-        """The ports that were opened, in the order in which they were."""
-        return [server[0] for server in self.reactor.tcpServers]
-
-    def ask(self, text: bytes, listener: int = 0) -> bytes:
-        """What a new client is answered."""
-        return self.connect(listener).ask(text)
-
-    def connect(self, listener: int = 0) -> "Client":
-        """A new client of a listener."""
-        protocol = self.reactor.tcpServers[listener][1].buildProtocol(IPv4Address("TCP", "127.0.0.1", 50000))
-        assert protocol is not None
-        return Client(protocol)
-
-
-class Client:
-    """A connection without a socket."""
-
-    def __init__(self, protocol: IProtocol) -> None:
-        self.protocol = protocol
-        self.transport = StringTransport()
-        protocol.makeConnection(self.transport)
-
-    def ask(self, text: bytes) -> bytes:
-        """What is answered to `text`."""
-        self.transport.clear()
-        self.protocol.dataReceived(text)
-        answer: bytes = self.transport.value()
-        return answer
 
 
 @pytest.fixture
 def logged() -> Iterator[list[str]]:
-    lines: list[str] = []
-
-    @implementer(ILogObserver)
-    def observe(event: LogEvent) -> None:
-        lines.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(observe)
-    yield lines
-    globalLogPublisher.removeObserver(observe)
+    with recording() as lines:
+        yield lines
 
 
 @pytest.fixture
@@ -201,12 +130,11 @@ def test_stop_answers_what_arrived_and_waits_for_the_clients(ran: Ran) -> None:
     ran.start()
     client = ran.connect()
     assert client.ask(b"|u a\n|u b") == b"0.500000\n"
-    stopped: list[object] = []
-    Deferred.fromCoroutine(ran.daemon.stop()).addBoth(stopped.append)
-    assert not stopped
+    stopped = Waiting(ran.daemon.stop())
+    assert not stopped.done
     assert client.ask(b"|u c\n") == b""
-    client.protocol.connectionLost(connectionDone)
-    assert stopped == [None]
+    client.leave()
+    assert stopped.result is None
 
 
 def test_stop_cuts_clients_that_stay(ran: Ran) -> None:
@@ -215,7 +143,7 @@ def test_stop_cuts_clients_that_stay(ran: Ran) -> None:
     stopped = Waiting(ran.daemon.stop())
     ran.reactor.advance(10.0)
     assert client.transport.disconnected
-    client.protocol.connectionLost(connectionDone)
+    client.leave()
     assert stopped.done
     assert ran.reactor.getDelayedCalls() == []
 
@@ -232,3 +160,221 @@ def test_says_which_keys_a_static_model_has_no_use_for(ran: Ran) -> None:
     ran.start()
     told = [line for line in ran.logged if "no effect" in line]
     assert ["ctr.yaml: snapshot has no effect on a static model" in line for line in told] == [True]
+
+
+# -- stopping --------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_learned_is_there_after_a_restart(ran: Ran) -> None:
+    ran.start()
+    ran.ask(b"1 |u a\n" * 20)
+    before = ran.ask(b"|u a\n")
+    ran.restart()
+    assert ran.ask(b"|u a\n") == before != b"0.500000\n"
+    assert ran.snapshots() == ["1.json", "1.vw"]
+
+
+def test_a_snapshot_under_way_is_finished_before_it_stops(ran: Ran) -> None:
+    ran.start()
+    ran.ask(b"1 |u a\n" * 20)
+    command = ran.command("snapshot ctr")
+    assert not command.done
+    ran.stop()
+    assert ran.snapshots() == ["1.json", "1.vw"]
+    assert ran.logged[-1] == "stopped"
+
+
+def test_answers_that_wait_for_the_disk_are_given_before_it_stops(ran: Ran) -> None:
+    ran.drop("ctr", "-b 10\njournal: {sync: always}")
+    held = ran.executor = Held()
+    ran.daemon = ran.make()
+    ran.start()
+    client = ran.connect()
+    assert client.ask(b"1 |u a\n") == b""
+    stopping = Waiting(ran.daemon.stop())
+    ran.reactor.settle()
+    assert not stopping.done
+    assert client.answered() == b""
+    assert not client.closed()
+    held.run()
+    ran.reactor.settle()
+    assert client.answered() == b"0\n"
+    assert client.closed()
+    client.leave()
+    assert stopping.result is None
+    assert (ran.folder / "state" / "ctr" / "journal" / f"{1:020}.dat").read_bytes() == b"1 |u a\n"
+
+
+@pytest.mark.parametrize(("turns", "child"), [(0, False), (3, False), (6, False), (0, True), (2, True), (4, True)])
+def test_a_rollback_under_way_when_it_stops_breaks_nothing(
+    turns: int, child: bool, ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(switching, "REPLAYED_IN_PLACE", 0 if child else 50_000)
+    monkeypatch.setattr(switching, "_BLOCKS_A_TURN", 1)
+    ran.start()
+    ran.ask(b"1 |u a\n" * 2000)
+    before = ran.ask(b"|u a\n")
+    command = ran.command("rollback ctr 0 replay-until #1000")
+    for _ in range(turns):
+        if not ran.reactor.turn() and ran.reactor.readers:
+            ran.reactor.listen()
+    stopping = Waiting(ran.daemon.stop())
+    command.leave()
+    assert stopping.result is None
+    assert (command.done, stopping.done) == (False, True)
+    ran.forget()
+    ran.restart()
+    assert ran.ask(b"|u a\n") == before
+    assert ran.stats()["lineage"] == 1
+    assert ran.ctl("rollback ctr 0 replay-until #1000")["lineage"] == 2
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_it_is_not_ready_while_it_stops_and_reloads_nothing(ran: Ran) -> None:
+    ran.start()
+    client = ran.connect()
+    assert ran.daemon.not_ready == []
+    stopping = Waiting(ran.daemon.stop())
+    assert ran.daemon.not_ready == ["it is stopping"]
+    ran.drop("cvr", "-b 10")
+    assert result_of(ran.daemon.reload()) == ["the daemon is stopping; nothing was reloaded"]
+    assert len(ran.ports()) == 1
+    client.leave()
+    assert stopping.done
+
+
+class Port:
+    """One that is closed when a test says so, if ever."""
+
+    def __init__(self) -> None:
+        self.closed: Deferred[None] = Deferred()
+
+    def stopListening(self) -> Deferred[None]:
+        """Begin to close it."""
+        return self.closed
+
+
+def test_a_port_that_never_closes_keeps_nothing_from_stopping(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ran.reactor, "listenTCP", lambda *_, **__: Port())
+    ran.start()
+    stopping = Waiting(ran.daemon.stop())
+    ran.reactor.advance(0.5)
+    assert not stopping.done
+    ran.reactor.advance(0.5)
+    assert stopping.result is None
+
+
+# -- several changes at once -----------------------------------------------------------------------------------------
+
+
+def test_reloads_are_carried_out_one_after_the_other(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = Port()
+    with monkeypatch.context() as slow:
+        slow.setattr(ran.reactor, "listenTCP", lambda *_, **__: port)
+        ran.start()
+    ran.configure("listen: [{endpoint: 'tcp:1002'}]")
+    first = Waiting(ran.daemon.reload())
+    ran.configure("listen: [{endpoint: 'tcp:1003'}]")
+    second = Waiting(ran.daemon.reload())
+    assert (first.done, second.done) == (False, False)
+    assert ran.ports() == []
+    port.closed.callback(None)
+    assert (first.result, second.result) == ([], [])
+    assert ran.ports() == [1002, 1003]
+    assert ran.daemon.addresses == ["tcp:1003"]
+
+
+def test_a_stop_waits_for_the_reload_under_way_and_those_behind_it_are_not_begun(
+    ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = Port()
+    with monkeypatch.context() as slow:
+        slow.setattr(ran.reactor, "listenTCP", lambda *_, **__: port)
+        ran.start()
+    ran.configure("listen: [{endpoint: 'tcp:1002'}]")
+    first, second = Waiting(ran.daemon.reload()), Waiting(ran.daemon.reload())
+    stopping = Waiting(ran.daemon.stop())
+    assert not stopping.done
+    port.closed.callback(None)
+    assert first.result == []
+    assert second.result == ["the daemon is stopping; nothing was reloaded"]
+    assert stopping.result is None
+    assert ran.daemon.addresses == []
+
+
+def test_another_folder_of_state_is_used_from_the_next_start_on(ran: Ran) -> None:
+    ran.start()
+    ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]\nstate: elsewhere")
+    assert result_of(ran.daemon.reload()) == []
+    assert f"state: {ran.folder}/elsewhere is used from the next start on" in ran.logged
+    ran.drop("cvr", "-b 10")
+    assert result_of(ran.daemon.reload()) == []
+    assert sorted(path.name for path in (ran.folder / "state").iterdir()) == ["ctr", "cvr"]
+    assert not (ran.folder / "elsewhere").exists()
+    ran.restart()
+    assert sorted(path.name for path in (ran.folder / "elsewhere").iterdir()) == ["ctr", "cvr"]
+
+
+# -- the control endpoint, and UNIX sockets --------------------------------------------------------------------------
+
+
+def sockets(ran: Ran) -> list[str]:
+    """The UNIX sockets that were opened, in the order in which they were."""
+    return [Path(os.fsdecode(server[0])).name for server in ran.reactor.unixServers]
+
+
+def test_the_control_endpoint_follows_the_configuration(ran: Ran) -> None:
+    ran.start()
+    assert sockets(ran) == ["c.sock"]
+    ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]\ncontrol: unix:run/d.sock")
+    assert ran.ctl("reload")["problems"] == []
+    assert sockets(ran) == ["c.sock", "d.sock"]
+    assert [model["model"] for model in ran.ctl("models")] == ["ctr"]
+    ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]")
+    assert ran.ctl("reload")["problems"] == []
+    assert f"closing unix:{ran.folder}/run/d.sock" in ran.logged
+    ran.stop()
+
+
+def test_a_control_endpoint_that_cannot_be_opened_is_a_problem_with_its_place(ran: Ran) -> None:
+    (ran.folder / "run").mkdir()
+    (ran.folder / "run" / "c.sock").write_text("somebody's")
+    with pytest.raises(ConfigurationError, match=r"yaml: control: cannot open unix:.*c\.sock is there and is no"):
+        ran.start()
+    assert (ran.folder / "run" / "c.sock").read_text() == "somebody's"
+    assert ran.daemon.addresses == []
+
+
+def test_a_reload_that_cannot_open_another_control_endpoint_says_so_and_keeps_the_rest(ran: Ran) -> None:
+    ran.start()
+    (ran.folder / "file").touch()
+    ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]\ncontrol: unix:file")
+    (problem,) = result_of(ran.daemon.reload())
+    assert f"cannot open unix:{ran.folder}/file: {ran.folder}/file is there and is no socket; move it away" in problem
+    assert ran.ask(b"!ping\n") == b"pong\n"
+
+
+@pytest.mark.parametrize("where", ["listen: [{{endpoint: '{}', model: ctr}}]", "control: '{}'"])
+def test_a_socket_that_a_killed_daemon_left_behind_is_taken_over(where: str, ran: Ran) -> None:
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(ran.folder / "x.sock"))
+    (ran.folder / "x.sock.lock").symlink_to(str(os.getppid()))  # as Twisted's lock, whose process lives on
+    ran.configure(where.format("unix:x.sock"))
+    ran.daemon = ran.make()
+    ran.start()
+    assert not (ran.folder / "x.sock").exists()
+    (address, _, _, _, lock) = ran.reactor.unixServers[0]
+    assert (os.fsdecode(address), bool(lock)) == (str(ran.folder / "x.sock"), False)
+
+
+@pytest.mark.parametrize("where", ["listen: [{{endpoint: '{}', model: ctr}}]", "control: '{}'"])
+def test_a_socket_that_another_process_listens_on_is_an_error(where: str, ran: Ran) -> None:
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(ran.folder / "x.sock"))
+        other.listen()
+        ran.configure(where.format("unix:x.sock"))
+        ran.daemon = ran.make()
+        with pytest.raises(ConfigurationError, match=r"cannot open unix:.*x\.sock is in use: another process listens"):
+            ran.start()
+        assert (ran.folder / "x.sock").is_socket()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from vwserve.durability.durable import Durable, Surroundings
 from vwserve.durability.recovery import WIDEST
 from vwserve.durability.snapshot import Snapshot
 from vwserve.learner import Bounds
+from vwserve.learner.header import kept_options
 from vwserve.lines import block_of
 from vwserve.model.blueprint import Blueprint
 from vwserve.model.drop import read_drop
@@ -23,6 +26,7 @@ from vwserve.model.state import State
 from vwserve.transforms.pipeline import TransformPool
 from vwserve.transforms.plugins import TransformType
 
+_NOBODY = 65534
 PROBES = [b"|f a b", b"|f c:2 d |g e", b"|g e f", b"|h new"]
 
 
@@ -33,6 +37,51 @@ def blueprint(folder: Path, text: str = "vw: -b 10\n", kinds: Mapping[str, Trans
     return Blueprint.of(read_drop(file, kinds), TransformPool())
 
 
+class FaultyDisk(QuickDisk):
+    """Fails calls by the error that `fails` gives for their name and, where they have one, their path; 0 is none."""
+
+    def __init__(self) -> None:
+        self.fails: Callable[[str, Path | None], int] = lambda call, path: 0
+
+    def works(self) -> None:
+        """Fail nothing any more."""
+        self.fails = lambda call, path: 0
+
+    def full(self) -> None:
+        """Take nothing more."""
+        self.fails = lambda call, path: errno.ENOSPC if call in ("create", "write", "make_folder") else 0
+
+    def _call(self, call: str, path: Path | None = None) -> None:
+        if code := self.fails(call, path):
+            raise OSError(code, os.strerror(code), *([] if path is None else [str(path)]))
+
+    def create(self, path: Path) -> int:
+        self._call("create", path)
+        return super().create(path)
+
+    def open(self, path: Path) -> int:
+        self._call("open", path)
+        return super().open(path)
+
+    def write(self, fd: int, data: bytes | memoryview) -> int:
+        self._call("write")
+        return super().write(fd, data)
+
+    def sync(self, fd: int) -> None:
+        self._call("sync")
+
+    def make_folder(self, path: Path) -> None:
+        self._call("make_folder", path)
+        super().make_folder(path)
+
+    def sync_folder(self, path: Path) -> None:
+        self._call("sync_folder", path)
+
+    def rename(self, path: Path, to: Path) -> None:
+        self._call("rename", to)
+        super().rename(path, to)
+
+
 @dataclass
 class Around:
     """The surroundings of a model in a test, and what it reported in them."""
@@ -40,11 +89,28 @@ class Around:
     clock: Clock = field(default_factory=Clock)
     disk: Disk = field(default_factory=QuickDisk)
     said: list[str] = field(default_factory=list)
+    owed: list[int] = field(default_factory=list)
 
     def open(self, made: Blueprint, folder: Path, bounds: Bounds | None = None) -> Durable:
         """The model of a blueprint, with its state in a folder."""
-        around = Surroundings(self.clock, Inline(), self.said.append, disk=self.disk)
+        around = Surroundings(
+            self.clock, Inline(), self.said.append, owe=lambda each: self.owed.append(each.last), disk=self.disk
+        )
         return Durable(made, folder, bounds or Bounds(), around)
+
+
+@contextmanager
+def as_nobody() -> Iterator[Path]:
+    """A folder of one's own, and not root's, to whom nothing is read-only."""
+    was = os.geteuid()
+    with tempfile.TemporaryDirectory() as name:
+        if was == 0:
+            os.chown(name, _NOBODY, -1)
+            os.seteuid(_NOBODY)
+        try:
+            yield Path(name)
+        finally:
+            os.seteuid(was)
 
 
 def learn(durable: Durable, lines: Sequence[bytes]) -> bytes:
@@ -90,11 +156,12 @@ def kill(durable: Durable, folder: Path) -> None:
     durable.servable.close()
 
 
-def saved(servable: Servable) -> bytes:
-    """The model file of a servable."""
+def saved(servable: Servable) -> tuple[bytes, int]:
+    """The model file of a servable, and how many bytes of it are options, some of which labels may have settled."""
     with tempfile.TemporaryDirectory() as folder:
-        servable.save(Path(folder, "m.vw"))
-        return Path(folder, "m.vw").read_bytes()
+        file = Path(folder, "m.vw")
+        servable.save(file)
+        return file.read_bytes(), len(kept_options(file).encode())
 
 
 def fresh(made: Blueprint, lines: Iterable[bytes] = ()) -> Servable:
@@ -115,15 +182,16 @@ def without_requests(state: State) -> State:
 
 def assert_same(found: Servable, made: Blueprint, lines: Sequence[bytes], probes: Sequence[bytes] = PROBES) -> None:
     """Whether a servable is bit for bit the one that learned just these lines in this order."""
-    expected = fresh(made, lines)
-    untrained = fresh(made)
-    header_bytes = len(saved(untrained))  # which has VW's own counters, of predictions, too
-    untrained.close()
+    untrained, expected = fresh(made), fresh(made, lines)
     try:
-        assert saved(found)[header_bytes:] == saved(expected)[header_bytes:]
         assert without_requests(found.state()) == without_requests(expected.state())
-        assert found.predict(probes) == expected.predict(probes)
+        assert found.predict(probes) == expected.predict(probes)  # which makes some of --nn's weights
+        head, options_bytes = saved(untrained)  # where VW has its own counters, of predictions, too
+        head_bytes = len(head) - options_bytes
+        weights, wanted = (text[head_bytes + length :] for text, length in map(saved, (found, expected)))
+        assert weights == wanted
     finally:
+        untrained.close()
         expected.close()
 
 
@@ -132,6 +200,3 @@ def flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-
-
-Harm = Callable[[Path], None]

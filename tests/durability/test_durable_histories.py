@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +19,48 @@ from tests.durability.states import Around, assert_same, blueprint, flip, kill, 
 from vwserve.durability.durable import Durable
 from vwserve.errors import StateError
 
-ARGUMENTS = ["-b 10", "-b 10 --l2 1e-4", "-b 10 -q fg"]
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of model: some configurations, of which one is drawn at each start, and its examples by number."""
+
+    texts: tuple[str, ...]
+    example: Callable[[int], Sequence[bytes]]
+    others: Sequence[bytes] = (b"|f a", b"no example")
+
+
+def features(n: int) -> bytes:
+    """Features of which some are those of other examples."""
+    return b"|f %s x%d |g y%d:0.%d" % (b"abcdefg"[n * 5 % 7 :][:1], n % 11, n % 5, n)
+
+
+KINDS = {
+    "regression": Kind(
+        ("vw: -b 10", "vw: -b 10 --l2 1e-4", "vw: -b 10 -q fg"), lambda n: [b"%d " % (n % 3) + features(n)]
+    ),
+    "classes": Kind(("vw: -b 10 --oaa 3", "vw: -b 10 --oaa 4"), lambda n: [b"%d " % (n % 3 + 1) + features(n)]),
+    "networks": Kind(("vw: -b 10 --nn 2", "vw: -b 10 --nn 3"), lambda n: [b"%d " % (n % 3) + features(n)]),
+    "transforms": Kind(
+        (
+            "vw: -b 10\ntransforms: [{kind: upper, input: f, output: F}]",
+            "vw: -b 10\ntransforms: [{kind: upper, input: g, output: F}]",
+        ),
+        lambda n: [b"%d " % (n % 3) + features(n)],
+        (b"|f a", b"1 |f boom |g boom"),
+    ),
+    "bandits": Kind(
+        ("vw: -b 10 --cb_adf", "vw: -b 10 --cb_adf --cb_type dr"),
+        lambda n: [b"shared " + features(n), b"0:%d:0.5 |a b%d" % (n % 3, n % 7), b"|a c", b""],
+        (b"shared |f a", b"|a c", b"|a d", b""),
+    ),
+}
 
 
 @dataclass
 class Taken:
     """A snapshot: what counted then for its model, and what that had really learned."""
 
-    arguments: str
+    text: str
     counting: list[int]
     learned: list[int]
     position: int
@@ -40,8 +75,8 @@ class Expected:
     `learned`, `journaled` and `left_out` are sequence numbers. What is in neither, up to `position`, is lost.
     """
 
-    arguments: str = ARGUMENTS[0]
-    lines: dict[int, bytes] = field(default_factory=dict)
+    text: str
+    lines: dict[int, Sequence[bytes]] = field(default_factory=dict)
     journaled: set[int] = field(default_factory=set)
     learned: list[int] = field(default_factory=list)
     left_out: set[int] = field(default_factory=set)
@@ -55,7 +90,7 @@ class Expected:
     def base(self, wanted: list[int]) -> tuple[list[int], list[int]]:
         """What the newest snapshot on the way to these had learned, and which of these are to be learned again."""
         for _, each in sorted(self.taken.items(), reverse=True):
-            if each.good and each.arguments == self.arguments and each.counting == wanted[: len(each.counting)]:
+            if each.good and each.text == self.text and each.counting == wanted[: len(each.counting)]:
                 return each.learned, wanted[len(each.counting) :]
         return [], wanted
 
@@ -78,13 +113,14 @@ class Expected:
 class History:
     """One model, to which a random sequence of things happens in `folder`; `story` tells of them."""
 
-    def __init__(self, rng: Random, folder: Path) -> None:
+    def __init__(self, kind: Kind, rng: Random, folder: Path) -> None:
+        self.kind = kind
         self.rng = rng
         self.folder = folder
         self.state = folder / "state" / "m"
         self.around = Around()
-        self.expected = Expected()
-        self.journal, self.count = True, 0
+        self.expected = Expected(kind.texts[0])
+        self.journal, self.count, self.synced = True, 0, 0
         self.story: list[str] = []
         self.durable = self.open()
 
@@ -103,16 +139,16 @@ class History:
         self.check()
         kill(self.durable, self.state)
 
-    def open(self, arguments: str | None = None, on_change: str = "refuse") -> Durable:
+    def open(self, text: str | None = None, on_change: str = "refuse") -> Durable:
         """Open the state."""
         journal = "{sync: everysec, keep: 7d}" if self.journal else "false"
-        text = f"vw: {arguments or self.expected.arguments}\njournal: {journal}\non_change: {on_change}\n"
+        text = f"{text or self.expected.text}\njournal: {journal}\non_change: {on_change}\n"
         return self.around.open(blueprint(self.folder, text), self.state)
 
     def check(self) -> None:
         """See whether the model is what it should be."""
-        lines = [self.expected.lines[number] for number in self.expected.learned]
-        assert_same(self.durable.servable, self.durable.blueprint, lines)
+        lines = [line for number in self.expected.learned for line in self.expected.lines[number]]
+        assert_same(self.durable.servable, self.durable.blueprint, lines, self.kind.others)
 
     # -- what clients do -----------------------------------------------------------------------------------------------
 
@@ -122,20 +158,19 @@ class History:
         sent: list[bytes] = []
         for _ in range(self.rng.randint(1, 6)):
             self.count += 1
-            n = self.count
-            line = b"%d |f %s x%d |g y%d:0.%d" % (n % 3 - 1, b"abcdefg"[n * 5 % 7 :][:1], n % 11, n % 5, n)
+            lines = self.kind.example(self.count)
             expected.position += 1
-            expected.lines[expected.position] = line
+            expected.lines[expected.position] = lines
             expected.learned.append(expected.position)
             if self.journal:
                 expected.journaled.add(expected.position)
-            sent += [line, b"|f a", b"no example"] if odd else [line]
+            sent += [*lines, *self.kind.others] if odd else lines
         self.story.append(f"learn up to {expected.position}")
         learn(self.durable, sent)
 
     def predict(self) -> None:
         """Requests come that teach nothing."""
-        learn(self.durable, [b"|f a b", b"|g y1 y2"])
+        learn(self.durable, self.kind.others)
 
     # -- what the daemon does ------------------------------------------------------------------------------------------
 
@@ -143,13 +178,12 @@ class History:
         """Time passes."""
         self.around.clock.now += 1.5
         assert not self.durable.tick()
+        self.synced = self.expected.position
 
     def snapshot(self) -> None:
         """A snapshot is taken, perhaps while the model learns."""
         expected = self.expected
-        taken = Taken(
-            expected.arguments, expected.counting(0, expected.position), [*expected.learned], expected.position
-        )
+        taken = Taken(expected.text, expected.counting(0, expected.position), [*expected.learned], expected.position)
         self.durable.take()
         self.story.append(f"take at {taken.position}")
         if self.rng.random() < 0.3:
@@ -157,6 +191,7 @@ class History:
         snapshot = self.durable.finish()
         assert snapshot.moment.journal == taken.position
         expected.taken[snapshot.number] = taken
+        self.synced = max(self.synced, taken.position)
 
     # -- what the operator does ----------------------------------------------------------------------------------------
 
@@ -165,7 +200,7 @@ class History:
         expected, rng = self.expected, self.rng
         there = [number for number, each in expected.taken.items() if each.described]
         number = rng.choice([*there, *there, 0])
-        to = expected.taken[number] if number else Taken(expected.arguments, [], [], 0)
+        to = expected.taken[number] if number else Taken(expected.text, [], [], 0)
         at, until = expected.position, None
         skip: list[tuple[int, int]] = []
         if self.journal and rng.random() < 0.7:
@@ -179,7 +214,7 @@ class History:
         wanted = [n for n in [*to.counting, *range(to.position + 1, upto + 1)] if n not in skipped]
         base, again = expected.base(wanted)
         with ExitStack() as refused:
-            if to.arguments != expected.arguments:
+            if to.text != expected.text:
                 refused.enter_context(pytest.raises(StateError, match="is of a model made otherwise"))
             elif not expected.journaled.issuperset(again):
                 refused.enter_context(pytest.raises(StateError, match="to be learned again"))
@@ -206,34 +241,49 @@ class History:
     def restart(self) -> None:
         """The process ends, one way or another, and another begins, perhaps with another configuration."""
         expected, rng = self.expected, self.rng
-        if rng.random() < 0.6:
+        if rng.random() < 0.4:
+            self.close()
+        else:
             self.story.append("kill")
             kill(self.durable, self.state)
-        else:
-            self.close()
+            if rng.random() < 0.4:
+                self.cut_the_power()
         self.journal = self.journal != (rng.random() < 0.3)
-        arguments = rng.choice([expected.arguments, expected.arguments, *ARGUMENTS])
+        text = rng.choice([expected.text, expected.text, *self.kind.texts])
         on_change = rng.choice(["refuse", "fresh", "replay"] if self.journal else ["refuse", "fresh"])
-        self.story.append(f"open {arguments!r} {on_change} {'with' if self.journal else 'without'} a journal")
+        self.story.append(f"open {text!r} {on_change} {'with' if self.journal else 'without'} a journal")
         expected.forget()
-        if arguments != expected.arguments:
+        if text != expected.text:
             learned = bool(expected.counting(0, expected.position))
             if learned and on_change == "refuse":
                 with pytest.raises(StateError, match="otherwise"):
-                    self.open(arguments, on_change)
-                arguments = expected.arguments
+                    self.open(text, on_change)
+                text = expected.text
             else:
-                expected.arguments = arguments
+                expected.text = text
                 if not learned or on_change == "fresh":
                     expected.left_out = set(range(1, expected.position + 1))
         if not expected.recover():
             with pytest.raises(StateError, match="this model needs those from"):
-                self.open(arguments, on_change)
+                self.open(text, on_change)
             self.story.append("begin anew")
             shutil.rmtree(self.state)
-            self.expected = Expected(arguments)
-        self.durable = self.open(arguments, on_change)
+            self.expected = Expected(text)
+        self.durable = self.open(text, on_change)
+        self.synced = expected.position
         self.check()
+
+    def cut_the_power(self) -> None:
+        """What was not synced is gone from the end of the journal, where half an example may be left."""
+        expected, rng = self.expected, self.rng
+        unsynced = sorted(n for n in expected.journaled if n > self.synced)
+        lost = unsynced[rng.randint(0, len(unsynced)) :]
+        if lost:
+            self.story.append(f"cut the power, lose {lost}")
+            file = max((self.state / "journal").glob("*.dat"))
+            lost_bytes = sum(len(line) + 1 for n in lost for line in expected.lines[n])
+            os.truncate(file, file.stat().st_size - lost_bytes + rng.choice([0, 7]))
+            expected.journaled.difference_update(lost)
 
     def close(self) -> None:
         """End as the daemon does: with a last snapshot of what is new."""
@@ -244,12 +294,16 @@ class History:
         assert len(numbers) == changed
         counting = expected.counting(0, expected.position)
         for number in numbers:
-            expected.taken[number] = Taken(expected.arguments, counting, [*expected.learned], expected.position)
+            expected.taken[number] = Taken(expected.text, counting, [*expected.learned], expected.position)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_a_model_is_always_the_one_that_learned_the_examples_of_its_lineage(seed: int, tmp_path: Path) -> None:
-    history = History(Random(seed), tmp_path)
+@pytest.mark.parametrize(
+    ("kind", "seed"), [*(("regression", seed) for seed in range(1, 8)), *((kind, 0) for kind in KINDS)]
+)
+def test_a_model_is_always_the_one_that_learned_the_examples_of_its_lineage(
+    kind: str, seed: int, tmp_path: Path
+) -> None:
+    history = History(KINDS[kind], Random(seed), tmp_path)
     try:
         for _ in range(30):
             history.go_on()

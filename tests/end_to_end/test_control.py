@@ -1,6 +1,8 @@
 """Operations over the control endpoint of a real daemon, mostly by `vwserve ctl`."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.conftest import PATIENCE_S, Daemon, StartDaemon, write_models
+from tests.end_to_end.conftest import CTR, PATIENCE_S, Daemon, StartDaemon, write_models
+from vwserve.model.servable import Servable
 
 pytestmark = pytest.mark.e2e
 
@@ -94,27 +97,68 @@ def test_a_rollback_survives_a_restart(controlled: Daemon, folder: Path, ctl: Ct
         again.kill()
 
 
-def test_clients_that_send_meanwhile_are_all_answered(controlled: Daemon, ctl: Ctl) -> None:
-    controlled.ask(b"1 |u a\n" * 20)
+def test_clients_that_learn_and_predict_meanwhile_notice_nothing_but_other_predictions(
+    controlled: Daemon, folder: Path, ctl: Ctl
+) -> None:
+    controlled.ask(b"1 |u a\n" * 100 + b"-1 |u b\n" * 50)
     ctl("snapshot", "ctr")
-    client, enough = controlled.connect(), Event()
-    answers: list[bytes] = []
+    enough = Event()
+    answers: dict[bytes, list[bytes]] = {line: [] for line in (b"1 |u a |w c\n", b"-1 |u b\n", b"|u a\n")}
 
-    def talk() -> None:
+    def talk(line: bytes) -> None:
+        client = controlled.connect()
         while not enough.is_set():
-            client.send(b"1 |u a\n" * 50)
-            answers.extend(client.lines(50))
+            client.send(line * 20)
+            answers[line].extend(client.lines(20))
 
-    talker = Thread(target=talk, daemon=True)
-    talker.start()
-    for snapshot in ("1", "0", "1"):
-        before = len(answers)
-        ctl("rollback", "ctr", snapshot, "--replay-until", "now")
-        assert len(answers) > before
+    talkers = [Thread(target=talk, args=[line], daemon=True) for line in answers]
+    for talker in talkers:
+        talker.start()
+    rolled = ctl("rollback", "ctr", "1")
+    ctl(*rolled["undo"].split())
+    ctl("snapshot", "ctr")
+    last = ctl("rollback", "ctr", "1", "--replay-until", "now", "--skip", "101..150")
+    counts = [len(each) for each in answers.values()]
+    while any(len(each) == count for each, count in zip(answers.values(), counts)):
+        controlled.ask(b"!ping\n")
     enough.set()
-    talker.join(PATIENCE_S)
-    assert not talker.is_alive()
-    assert not any(answer.startswith(b"!error") for answer in answers)
+    for talker in talkers:
+        talker.join(PATIENCE_S)
+        assert not talker.is_alive()
+    assert not [answer for each in answers.values() for answer in each if answer.startswith(b"!")]
+
+    # What it has come to is what its lineage says, line by line of the journal.
+    told = json.loads((folder / "state" / "ctr" / "lineage.json").read_text())
+    assert told["lineage"] == last["lineage"] == 4
+    (journal,) = (folder / "state" / "ctr" / "journal").glob("*.dat")
+    lines = journal.read_bytes().splitlines()
+    model = Servable("again", CTR.removeprefix("vw: ").strip())
+    for first, end in told["learned_from_journal"]:
+        model.learn(lines[first - 1 : end])
+    questions = b"|u a\n|u b\n|u a |w c\n"
+    assert controlled.ask(questions) == model.answer(questions)
+    model.close()
+
+
+def test_a_rollback_that_replays_much_goes_on_in_the_background(controlled: Daemon, ctl: Ctl) -> None:
+    for line in (b"1 |u a\n", b"-1 |u a\n", b"1 |u b\n"):
+        controlled.ask(line * 30_000)
+    rolled = ctl("rollback", "ctr", "0", "--skip", "30001..60000")
+    assert rolled["learned_from_journal"] == "1-30000, 60001-"
+    model = Servable("again", CTR.removeprefix("vw: ").strip())
+    for line in (b"1 |u a\n", b"1 |u b\n"):
+        model.answer(line * 30_000)
+    assert controlled.ask(b"|u a\n|u b\n") == model.answer(b"|u a\n|u b\n")
+    model.close()
+
+
+def test_readiness_is_told_with_its_reasons(controlled: Daemon, folder: Path, ctl: Ctl) -> None:
+    assert ctl("ready") == {"ready": True, "reasons": []}
+    write_models(folder, {"odd": "vw: --loss_functoin logistic\n"})
+    (problem,) = ctl("reload", fails=True)["problems"]
+    assert ctl("ready", fails=True) == {"ready": False, "reasons": [f"odd is not served: {problem}"]}
+    failed = {"model": "odd", "state": "failed", "file": "models.d/odd.yaml", "problem": problem}
+    assert ctl("models")[1] == failed
 
 
 def test_reload_serves_what_was_dropped_and_tells_what_is_wrong(controlled: Daemon, folder: Path, ctl: Ctl) -> None:
@@ -162,3 +206,45 @@ def test_the_socket_has_the_mode_that_was_asked_for_and_goes_with_the_daemon(con
     assert path.stat().st_mode & 0o777 == 0o600
     assert controlled.terminate() == 0
     assert not path.exists()
+
+
+def test_a_daemon_that_was_killed_and_that_nobody_waits_for_leaves_its_sockets_to_the_next(
+    start_daemon: StartDaemon, folder: Path, ctl: Ctl
+) -> None:
+    """As in a container whose first process does not reap: the number of the dead process is still taken."""
+    killed = start_daemon(settings="- {endpoint: 'unix:x.sock', model: ctr}\n" + CONTROL)
+    killed.wait_for("listening on unix:", times=2)
+    killed.ask(b"1 |u a\n" * 20)
+    expected = killed.ask(b"|u a\n")
+    killed.signal(signal.SIGKILL)
+    os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)
+    assert (folder / "x.sock").is_socket()
+    again = Daemon(folder, killed.port, "-c", "vwserve.yaml")
+    try:
+        again.wait_for("listening on unix:", times=2)
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(folder / "x.sock"))
+        assert again.adopt(connection).ask(b"|u a\n") == expected
+        assert ctl("ready")["ready"]
+        assert again.terminate() == 0
+    finally:
+        again.kill()
+
+
+def test_a_second_daemon_does_not_take_the_socket_of_the_first(controlled: Daemon, folder: Path, ctl: Ctl) -> None:
+    second = Daemon(folder, controlled.port, "-c", "vwserve.yaml")
+    try:
+        assert second.exit_code() == 1
+        problem = second.wait_for("c.sock is in use")
+        assert "vwserve.yaml: control: cannot open unix:" in problem
+    finally:
+        second.kill()
+    assert ctl("ready")["ready"]
+
+
+def test_it_stops_also_where_somebody_removed_its_sockets(controlled: Daemon, folder: Path) -> None:
+    (folder / "run" / "c.sock").unlink()
+    (folder / "run").rmdir()
+    controlled.ask(b"1 |u a\n" * 20)
+    assert controlled.terminate() == 0
+    assert [path.name for path in (folder / "state" / "ctr" / "snapshots").glob("*.vw")] == ["1.vw"]

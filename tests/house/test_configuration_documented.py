@@ -13,7 +13,7 @@ from vwserve.configuration.units import parse_duration, parse_size
 from vwserve.daemon.endpoints import KINDS
 from vwserve.daemon.settings import DEFAULT_LISTEN, SETTINGS, Admission, read_settings
 from vwserve.guard.limits import Limits
-from vwserve.model.drop import drop_schema, read_drop
+from vwserve.model.drop import SPLIT_SCHEMA, Shares, drop_schema, read_drop
 from vwserve.model.drop_folder import read_drops
 from vwserve.model.policy import Policy
 from vwserve.transforms.plugins import find_plugins
@@ -24,6 +24,7 @@ PAGE = REPOSITORY / "docs" / "configuration.md"
 SAMPLES: Mapping[str, tuple[Record[Any], Path]] = {
     "the daemon": (SETTINGS, REPOSITORY / "conf" / "vwserve.yaml"),
     "a model": (drop_schema(KINDS_OF_TRANSFORM), REPOSITORY / "conf" / "models.d" / "ctr.yaml"),
+    "a split": (SPLIT_SCHEMA, REPOSITORY / "conf" / "models.d" / "ads.yaml.sample"),
 }
 
 
@@ -87,7 +88,16 @@ def test_the_sample_of_a_model_is_right_and_so_is_what_it_comments_out(tmp_path:
     drop = read_drop(whole("a model", tmp_path), KINDS_OF_TRANSFORM)
     assert [each.declaration.type.kind for each in drop.transforms] == ["mdl", "tree", "crosses"]
     assert drop.initial == tmp_path / "seed.vw"
+    assert (drop.shadow, drop.pin) == ("ctr-old", 17)
     assert drop.without_effect == ("guard",)
+
+
+def test_the_sample_of_a_split_is_right_and_no_drop(tmp_path: Path) -> None:
+    _, sample = SAMPLES["a split"]
+    drop = read_drop(sample)
+    assert drop == replace(read_drop(whole("a split", tmp_path)), path=sample)
+    assert (drop.name, drop.split) == ("ads", Shares((("ctr", 90.0), ("ctr-b", 10.0))))
+    assert sample not in [each.path for each in read_drops(sample.parent)[0]]
 
 
 def test_the_sample_of_a_model_keeps_it_by_the_defaults_but_for_older_snapshots() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,14 @@ def test_more_labels_than_there_are_cannot_be_asked_for() -> None:
     assert "--top_k asks for more" in refusal("--plt 5 --top_k 6 --loss_function logistic")
     answer = accepted("--plt 5 --top_k 5 --loss_function logistic")
     assert sorted(answer.strip().split(b",")) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+@pytest.mark.parametrize("above", ["--bag 2", "--rnd=3", "--epsilon_decay", "--automl 3"])
+@pytest.mark.parametrize("below", ["--nn 2", "--boosting=3", "--bootstrap 2", "--lrq fg2", "--lrqfa fg2", "--new_mf 2"])
+def test_several_models_of_several_models_are_refused_since_vw_overruns_its_memory(above: str, below: str) -> None:
+    option = re.match("--[a-z_]+", below)
+    assert option is not None
+    assert f"option {option[0]} has no place with --" in refusal(f"--cb_explore_adf {above} {below}")
 
 
 def test_probabilities_that_vw_prints_of_another_example_are_refused() -> None:

@@ -379,9 +379,12 @@ def test_a_static_model_is_renewed_from_what_it_was_loaded_from(
     raising_on(monkeypatch, b"bad")
     learner = Learner("-b 10", learn=False, initial=model)
     model.unlink()
-    expected = learner.answer(b"|f a ha\n|f b h1\n")
+    expected = learner.answer(b"1 |f a ha\n|f b h1\n")
+    sum_loss = learner.sum_loss
     learner.answer(b"'bad |f a\n")
-    assert learner.answer(b"|f a ha\n|f b h1\n") == expected
+    assert learner.sum_loss == sum_loss > 0.0
+    assert learner.answer(b"1 |f a ha\n|f b h1\n") == expected
+    assert learner.sum_loss == pytest.approx(2 * sum_loss)
     learner.close()
 
 

@@ -15,6 +15,38 @@ from vwserve.learner import Learner
 
 LINES, GROUPS = 300, 120
 COUNTED_ANEW = {"-t", "--cbzo --policy constant"}  # by VW: a servable adds what was before
+SOONER = {"--stage_poly": "--stage_poly --batch_sz 50"}  # what shows it in as few lines
+
+# Learners that are built on others.
+BUILT: dict[Line, list[str]] = {
+    lines.simple: ["--marginal g --compete"],
+    lines.multiclass: ["--oaa 5 --nn 2", "--oaa 5 --lrq fg2", "--ect 5 --l2 0.001 -q fg", "--recall_tree 5 --ftrl"],
+    lines.costs: ["--csoaa 5 --indexing 1 --coin", "--csoaa 5 --indexing 1 --nn 2"],
+    lines.multilabel: ["--multilabel_oaa 5 --pistol"],
+    lines.bandit: [
+        "--cb 5 --interact fg",
+        "--cb 5 -q fg --l1 0.001 --l2 0.001",
+        "--cb_explore 5 --cover 2 --baseline",
+        "--cb_explore 5 --bag 2 --random_weights",
+        "--cb_explore 5 --bag 2 --ftrl",
+        "--cb_explore 5 --cb_force_legacy --first 4",
+    ],
+}
+BUILT_OF_SEVERAL_LINES: dict[Group, list[str]] = {
+    lines.costed_actions: [
+        "--csoaa_ldf m --coin",
+        "--wap_ldf m --ftrl",
+        "--csoaa_ldf m --sgd",
+    ],
+    lines.bandit_actions: [
+        "--cb_explore_adf --bootstrap 2",
+        "--cb_explore_adf --lrq fg2",
+        "--explore_eval --cb_explore_adf",
+        "--cb_explore_adf --cb_type dr --nn 2",
+        "--cb_explore_adf --cb_type dr --pistol",
+    ],
+    lines.words: ["--search 3 --search_task sequence --ftrl"],
+}
 
 # Its end: the options as text, or none in one byte, and a checksum of four bytes after their number.
 _HEADER = re.compile(rb"(?: --[^\0]*|\x01\0\0\0)\0\x04\0\0\0.{4}", re.DOTALL)
@@ -59,6 +91,7 @@ def check(examples: Sequence[bytes] | Sequence[list[bytes]], arguments: str, fol
     learner = Learner(arguments)
     tells_all = learner.tells_all
     learner.close()
+    arguments = SOONER.get(arguments, arguments)
     if tells_all:
         resumed_alike(examples, arguments, folder)
     else:
@@ -66,12 +99,12 @@ def check(examples: Sequence[bytes] | Sequence[list[bytes]], arguments: str, fol
             resumed_alike(examples, arguments, folder)
 
 
-@pytest.mark.parametrize(("form", "arguments"), [*cases(SCALAR), *cases(CLASSES), *cases(DECISIONS)])
+@pytest.mark.parametrize(("form", "arguments"), [*cases(SCALAR), *cases(CLASSES), *cases(DECISIONS), *cases(BUILT)])
 def test_goes_on_as_if_it_had_not_stopped(form: Line, arguments: str, tmp_path: Path) -> None:
     check(lines.stream(form, LINES), arguments, tmp_path)
 
 
-@pytest.mark.parametrize(("form", "arguments"), cases(MULTILINE))
+@pytest.mark.parametrize(("form", "arguments"), [*cases(MULTILINE), *cases(BUILT_OF_SEVERAL_LINES)])
 def test_goes_on_with_multi_line_examples(form: Group, arguments: str, tmp_path: Path) -> None:
     check(lines.groups(form, GROUPS), arguments, tmp_path)
 

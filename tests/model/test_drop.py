@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.transforms.samples import KINDS, Sizes, Upper
 from vwserve.configuration import Node
 from vwserve.errors import ConfigurationError, Place
-from vwserve.model.drop import ModelDrop, drop_schema, read_drop
+from vwserve.model.drop import SPLIT_SCHEMA, ModelDrop, Shares, drop_schema, read_drop
 from vwserve.model.drop_folder import read_drops
 from vwserve.model.policy import Policy
 
@@ -81,7 +81,8 @@ def test_arguments_may_be_folded_over_lines(write: Write) -> None:
         ("lern: true", "lern: unknown key; did you mean 'learn'?"),
         (
             "args: -q ab",
-            "args: unknown key; known: model, vw, learn, initial, transforms, snapshot, journal, on_change, guard",
+            "args: unknown key; known: model, vw, learn, initial, transforms, snapshot, journal, on_change, shadow, "
+            "version, guard",
         ),
         ("snapshot: {every: 5}", "snapshot.every: '5' has no unit: write 5s for seconds; units are ms s m h d"),
         ("snapshot: {keep: 0}", "snapshot.keep: 0 is not in 1..1000000"),
@@ -93,6 +94,15 @@ def test_arguments_may_be_folded_over_lines(write: Write) -> None:
         ("journal: os", "journal: expects keys with values (sync, keep), true or false, not 'os'"),
         ("on_change: replace", "on_change: unknown 'replace'; known: refuse, replay, fresh"),
         ("on_change: true", "on_change: unknown 'true'; known: refuse, replay, fresh"),
+        (
+            "shadow: a b",
+            "shadow: 'a b' is not a model's name: at most 100 letters, digits, _ . and -, the first neither . nor -",
+        ),
+        ("shadow: [a, b]", "shadow: expects a text, not a list"),
+        ("shadow: ctr", "shadow: a model cannot be its own shadow; name the one that it follows"),
+        ("version: 3", "version: expects keys with values (pin), not '3'"),
+        ("version: {pin: 0}", "version.pin: 0 is not in 1..1000000000000000"),
+        ("version: {pin: newest}", "version.pin: expects a whole number in 1..1000000000000000, not 'newest'"),
         ("guard: {action: frieze}", "guard.action: unknown 'frieze'; known: alert, freeze, rollback"),
         ("transforms: [{kind: hahs}]", "transforms[0].kind: unknown 'hahs'; known: sizes, upper"),
         (
@@ -185,6 +195,94 @@ def test_there_is_nothing_to_replay_without_a_journal(write: Write, order: tuple
         f"ctr.yaml:{2 + order.index('on_change: replay')}: on_change: replay learns the journal again, "
         "and 'journal: false' keeps none; keep one, or choose refuse or fresh"
     ]
+
+
+def test_a_model_may_be_the_shadow_of_another_or_pinned(write: Write) -> None:
+    drop = read_drop(write("vw: -q ab\n"))
+    assert (drop.shadow, drop.pin, drop.split) == (None, None, None)
+    drop = read_drop(write("vw: -q ab\nshadow: ads\nversion: {pin: 17}\n"))
+    assert (drop.shadow, drop.pin, drop.without_effect) == ("ads", 17, ())
+
+
+def test_being_a_shadow_or_pinned_makes_no_other_model(write: Write) -> None:
+    digest = read_drop(write("vw: -q ab\n")).digest
+    assert read_drop(write("vw: -q ab\nshadow: ads\n")).digest == digest
+    assert read_drop(write("vw: -q ab\nversion: {pin: 17}\n")).digest == digest
+
+
+# -- splits ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_split_names_models_and_their_shares_in_its_order(write: Write) -> None:
+    drop = read_drop(write("split: {z: 90, ctr-b: 9.5, '7': .5}\n", "ads.yaml"))
+    assert (drop.name, drop.split) == ("ads", Shares((("z", 90.0), ("ctr-b", 9.5), ("7", 0.5)), "tag"))
+    drop = read_drop(write("model: x\nsplit_by: user\nsplit:\n  a: 1\n"))
+    assert (drop.name, drop.split) == ("x", Shares((("a", 1.0),), "user"))
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("split: {}", "split: expects names with values, like {ctr: 90, ctr-b: 10}, not keys with values"),
+        ("split: [a, b]", "split: expects names with values, like {ctr: 90, ctr-b: 10}, not a list"),
+        ("split: a", "split: expects names with values, like {ctr: 90, ctr-b: 10}, not 'a'"),
+        ("split: {a: 0}", "split.a: 0 is not between 0 and 1e+09"),
+        ("split: {a: -1, b: 1}", "split.a: -1 is not between 0 and 1e+09"),
+        ("split: {a: 90%}", "split.a: expects a number between 0 and 1e+09, not '90%'"),
+        ("split: {a: }", "split.a: has no value; give it one, or remove the key"),
+        ("split: {a: 1, a: 2}", "split.a: a second time; the first is in line 2: remove one"),
+        (
+            "split: {ads: 1, b: 1}",
+            "split.ads: a split cannot send examples to itself; give it another name than that of",
+        ),
+        ("split: {.b: 1}", "split..b: '.b' is not a model's name: at most 100 letters, digits, _ . and -, the first"),
+        ("split: {a: 1}\nsplit_by: a b", "split_by: 'a b' is not 'tag' or the name of a namespace"),
+        ("split: {a: 1}\nsplit_by: 'u|'", "split_by: 'u|' is not 'tag' or the name of a namespace"),
+        ("split_by: tag", "split: is missing; add it"),
+        ("split: {a: 1}\nslit_by: tag", "slit_by: unknown key; did you mean 'split_by'?"),
+    ],
+)
+def test_a_wrong_split_is_refused_with_its_line(write: Write, content: str, problem: str) -> None:
+    (found,) = problems(write(f"# a comment\n{content}\n", "ads.yaml"))
+    place, _, text = found.partition(": ")
+    assert text.startswith(problem)
+    assert place == f"ads.yaml:{3 if problem.startswith(('split_by', 'slit_by')) else 1 if 'missing' in problem else 2}"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("vw", "-q ab"),
+        ("learn", "false"),
+        ("initial", "seed.vw"),
+        ("transforms", "[{kind: upper, input: n, output: m}]"),
+        ("snapshot", "{keep: 3}"),
+        ("journal", "false"),
+        ("on_change", "fresh"),
+        ("shadow", "ctr"),
+        ("version", "{pin: 3}"),
+        ("guard", "{action: alert}"),
+    ],
+)
+def test_what_belongs_to_a_model_has_no_place_in_a_split(write: Write, key: str, value: str) -> None:
+    assert problems(write(f"split: {{a: 1}}\n{key}: {value}\n", "ads.yaml")) == [
+        f"ads.yaml:2: {key}: has no place in a split, which has no model of its own; it belongs into the files of its "
+        "models"
+    ]
+    assert key in drop_schema(KINDS).fields
+
+
+def test_other_shares_are_another_split(write: Write) -> None:
+    def digest(text: str) -> str:
+        return read_drop(write(text, "ads.yaml")).digest
+
+    before = digest("split: {a: 90, b: 10}\n")
+    assert digest("# the same\nsplit_by: tag\nsplit:\n  a: 90.0\n  b: 10\n") == before
+    for other in ("split: {a: 80, b: 20}", "split: {b: 10, a: 90}", "split: {a: 90, b: 10}\nsplit_by: u"):
+        assert digest(other) != before
+
+
+# -- what has no effect ------------------------------------------------------------------------------------------------
 
 
 def test_keys_without_effect_are_checked_and_told(write: Write) -> None:
@@ -305,7 +403,18 @@ SCALARS = st.one_of(
 )
 KEYS = st.one_of(
     st.sampled_from(
-        sorted({*drop_schema(KINDS).fields, "kind", "input", "output", "artifact", "namespaces", "features"})
+        sorted(
+            {
+                *drop_schema(KINDS).fields,
+                *SPLIT_SCHEMA.fields,
+                "kind",
+                "input",
+                "output",
+                "artifact",
+                "namespaces",
+                "features",
+            }
+        )
     ),
     st.sampled_from(["every", "keep", "hourly", "sync", "action", "x"]),
     st.text(max_size=4),
@@ -329,7 +438,8 @@ def test_any_file_is_a_drop_or_refused_with_its_place(content: bytes) -> None:
         path = Path(folder, "x.yaml")
         path.write_bytes(content)
         try:
-            assert drop_schema(KINDS).fields.keys() >= {*read_drop(path, KINDS).lines}
+            known = {*drop_schema(KINDS).fields, *SPLIT_SCHEMA.fields}
+            assert known >= {*read_drop(path, KINDS).lines}
         except ConfigurationError as error:
             assert error.problems
             assert all(problem.place.file == path and problem.text for problem in error.problems)

@@ -77,3 +77,23 @@ def test_a_model_may_be_asked_with_itself() -> None:
     model = Servable("m", "-b 10")
     first, second = Together([model, model], [b"|n a"]).answer_ordinary() or [b"", b""]
     assert first == second == b"0\n"
+
+
+def test_the_same_lines_go_to_others_without_being_transformed_again(make: Make) -> None:
+    models, alone = make(), make()
+    some = lines("1 ", 300)
+    asked = Together(models[:1], some)
+    assert asked.takes()
+    asked.answer_ordinary()
+    block = b"\n".join(some) + b"\n"
+    assert asked.again(models[1:]).answer_ordinary() == [model.answer(block) for model in alone[1:]]
+    upper = {"kind": "upper", "output": ["m"], "applied": 300}
+    assert [model.statistics()["transforms"] for model in models[:2]] == [[upper], [upper]]
+
+
+def test_whether_lines_are_taken_is_told_before_any_is_served(make: Make) -> None:
+    models = make()
+    assert not Together(models, [*lines("1 ", 5), b"garbage"]).takes()
+    assert not Together(models, [*lines("1 ", 5), b"1 |n boom"]).takes()
+    assert Together(models[3:], [*lines("1 ", 5), b"1 |n boom"]).takes()
+    assert [model.statistics()["examples"] for model in models] == [0] * 4

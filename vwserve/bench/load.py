@@ -10,7 +10,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,13 +25,17 @@ _CLOSED = "the server closed a connection before it had answered every line"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One measurement: `answers` of each connection, `latencies_ns` of each request where they went one at a time."""
+    """One measurement: `answers` of each connection, `latencies_ns` of each request where they went one at a time.
+
+    `begins_ns` tells when these were sent, by time.perf_counter_ns, where there was one connection.
+    """
 
     lines: int
     elapsed_s: float
     busy_s: float
     answers: Sequence[bytes]
     latencies_ns: Sequence[int] = ()
+    begins_ns: Sequence[int] = ()
 
     @property
     def lines_s(self) -> float:
@@ -102,17 +106,19 @@ def pipelined(connections: Sequence[socket.socket], shares: Sequence[Sequence[by
 
 
 @_closing_told()
-def one_at_a_time(connection: socket.socket, lines: Sequence[bytes]) -> Load:
+def one_at_a_time(connection: socket.socket, lines: Iterable[bytes]) -> Load:
     """Send a line, wait for its answer, send the next."""
     connection.setblocking(True)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(_STALL_S), 0))
     clock, send, receive = time.perf_counter_ns, connection.send, connection.recv
     answers: list[bytes] = []
     latencies_ns: list[int] = []
+    begins_ns: list[int] = []
     busy_s, start_s = -time.process_time(), time.perf_counter()
     try:
         for line in lines:
             begin = clock()
+            begins_ns.append(begin)
             send(line)
             answer = receive(4096)
             while answer[-1:] != b"\n":
@@ -123,19 +129,20 @@ def one_at_a_time(connection: socket.socket, lines: Sequence[bytes]) -> Load:
             latencies_ns.append(clock() - begin)
             answers.append(answer)
     except BlockingIOError as error:
-        raise BenchError(_stalled(len(answers), len(lines))) from error
+        raise BenchError(_stalled(len(answers), len(begins_ns))) from error
     elapsed_s = time.perf_counter() - start_s
     busy_s += time.process_time()
     text = b"".join(answers)
-    _check([connection], [len(lines)], [text])
-    return Load(len(lines), elapsed_s, busy_s, [text], latencies_ns)
+    _check([connection], [len(begins_ns)], [text])
+    return Load(len(begins_ns), elapsed_s, busy_s, [text], latencies_ns, begins_ns)
 
 
 @_closing_told()
-def many_one_at_a_time(connections: Sequence[socket.socket], shares: Sequence[Sequence[bytes]]) -> Load:
-    """On every connection send a line, wait for its answer, send the next."""
+def many_one_at_a_time(connections: Sequence[socket.socket], shares: Sequence[Iterable[bytes]]) -> Load:
+    """On every connection send a line, wait for its answer, send the next; each has one line at least."""
     clock = time.perf_counter_ns
     answers: dict[int, list[bytes]] = {}
+    sent: dict[int, int] = {}
     latencies_ns: list[int] = []
     with select.epoll() as poll:
         pending: dict[int, tuple[socket.socket, Iterator[bytes]]] = {}
@@ -149,11 +156,12 @@ def many_one_at_a_time(connections: Sequence[socket.socket], shares: Sequence[Se
         busy_s, start_s = -time.process_time(), time.perf_counter()
         for descriptor, (connection, rest) in pending.items():
             begins[descriptor] = clock()
+            sent[descriptor] = 1
             connection.send(next(rest))
         while waiting:
             events = poll.poll(_STALL_S)
             if not events:
-                raise BenchError(_stalled(len(latencies_ns), sum(map(len, shares))))
+                raise BenchError(_stalled(len(latencies_ns), sum(sent.values())))
             for descriptor, _ in events:
                 connection, rest = pending[descriptor]
                 answer = _received(connection)
@@ -167,11 +175,12 @@ def many_one_at_a_time(connections: Sequence[socket.socket], shares: Sequence[Se
                     waiting -= 1
                 else:
                     begins[descriptor] = now
+                    sent[descriptor] += 1
                     connection.send(line)
         elapsed_s = time.perf_counter() - start_s
         busy_s += time.process_time()
     texts = [b"".join(answers[connection.fileno()]) for connection in connections]
-    _check(connections, [len(share) for share in shares], texts)
+    _check(connections, list(sent.values()), texts)
     return Load(len(latencies_ns), elapsed_s, busy_s, texts, latencies_ns)
 
 
@@ -206,5 +215,5 @@ def _check(connections: Sequence[socket.socket], expected: Sequence[int], answer
             raise BenchError(f"a line was refused: {why.splitlines()[0].decode('utf-8', 'replace')}")
 
 
-def _stalled(answered: int, lines: int) -> str:
-    return f"no answer for {_STALL_S:g} s, after {answered} of {lines}"
+def _stalled(answered: int, sent: int) -> str:
+    return f"no answer for {_STALL_S:g} s, after {answered} of {sent}"

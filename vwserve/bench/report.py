@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from itertools import chain
 from statistics import median
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from vwserve.bench.comparisons import Compared
 from vwserve.bench.load import Load
+from vwserve.bench.outcome import Outcome
 from vwserve.bench.rounds import Figures
 from vwserve.bench.workloads import Bar, Metric
 
@@ -20,11 +21,17 @@ _PACKAGES = ("vowpalwabbit", "twisted", "numpy")
 _BUSY = 0.9
 _PIPELINED_HEADS = ("pipelined", "vwserve", "C++ vw", "ratio", "of the ceiling", "answers", "bars")
 _COMPARED_HEADS = ("with transforms", "vwserve", "compared with", "figure", "answers", "bars")
+_KEPT_HEADS = ("kept on disk", "measured", "bars")
 _SINGLE_HEADS = ("one at a time", "vwserve", "C++ vw", "p50 ratio", "p99 ratio", "rate ratio", "answers", "bars")
 
 NOTE = (
     "The load generator shares the cores with whichever server it drives. A ratio is ours to C++ vw, taken within\n"
     "a round: the median, and in brackets the least and the greatest of all. Latencies: p50, p99 and p99.9 in µs."
+)
+
+_KEPT_NOTE = (
+    "Kept on disk: a rate is that with a journal in parts of that without one; all is measured on our daemon alone.\n"
+    "The state was in the folder of temporary files ($TMPDIR), and syncs are as fast as its disk."
 )
 
 
@@ -85,8 +92,12 @@ def measures(compared: Compared) -> Sequence[float]:
             return [ours.lines_s / baseline.lines_s for ours, baseline in pairs]
 
 
-def verdicts(figures: Figures | Compared) -> Sequence[Verdict]:
+def verdicts(figures: Figures | Compared | Outcome) -> Sequence[Verdict]:
     """How a figure does against each of its bars."""
+    if isinstance(figures, Outcome):
+        if (kept := figures.figure.bar) is None:
+            return []
+        return [Verdict(kept, median(figures.values), kept.reached(median(figures.values)))]
     if isinstance(figures, Compared):
         bar, measure = figures.comparison.bar, median(measures(figures))
         return [Verdict(bar, measure, bar.reached(measure))]
@@ -104,7 +115,9 @@ def environment() -> Mapping[str, str]:
     return {"cores": str(len(os.sched_getaffinity(0))), "python": platform.python_version(), **versions}
 
 
-def text(all_figures: Sequence[Figures], all_compared: Sequence[Compared] = ()) -> str:
+def text(
+    all_figures: Sequence[Figures], all_compared: Sequence[Compared] = (), outcomes: Sequence[Outcome] = ()
+) -> str:
     """The tables and the verdicts, for a reader."""
     together = [figures for figures in all_figures if figures.cell.pipelined]
     single = [figures for figures in all_figures if not figures.cell.pipelined]
@@ -116,15 +129,21 @@ def text(all_figures: Sequence[Figures], all_compared: Sequence[Compared] = ()) 
     if all_compared:
         parts.append(_table([_COMPARED_HEADS, *map(_compared_row, all_compared)]))
         parts.append(f"Compared are loads on our daemon alone. The trees were {all_compared[0].trees}.")
-    parts.append(_summary([*all_figures, *all_compared]))
+    if outcomes:
+        parts.append(_table([_KEPT_HEADS, *chain.from_iterable(map(_kept_rows, outcomes))]))
+        parts.append(_KEPT_NOTE)
+    parts.append(_summary([*all_figures, *all_compared], outcomes))
     return "\n\n".join(parts)
 
 
-def document(all_figures: Sequence[Figures], all_compared: Sequence[Compared] = ()) -> Mapping[str, object]:
+def document(
+    all_figures: Sequence[Figures], all_compared: Sequence[Compared] = (), outcomes: Sequence[Outcome] = ()
+) -> Mapping[str, object]:
     """Every measurement, for a machine: rates in lines a second, latencies in microseconds."""
     records = {figures.name: _record(figures) for figures in all_figures}
     compared = {each.name: _compared_record(each) for each in all_compared}
-    return {"environment": environment(), "figures": {**records, **compared}}
+    kept = {each.name: {"measured": each.measured, "bars": _bar_records(each)} for each in outcomes}
+    return {"environment": environment(), "figures": {**records, **compared, **kept}}
 
 
 def _record(figures: Figures) -> Mapping[str, object]:
@@ -147,7 +166,7 @@ def _compared_record(compared: Compared) -> Mapping[str, object]:
     }
 
 
-def _bar_records(figures: Figures | Compared) -> Sequence[Mapping[str, object]]:
+def _bar_records(figures: Figures | Compared | Outcome) -> Sequence[Mapping[str, object]]:
     return [
         {"metric": bar.metric, "limit": bar.limit, "ratio": ratio, "reached": reached}
         for bar, ratio, reached in verdicts(figures)
@@ -198,6 +217,19 @@ def _compared_row(compared: Compared) -> Sequence[str]:
     )
 
 
+def _kept_rows(outcome: Outcome) -> Iterator[Sequence[str]]:
+    """A line for each thing that was measured, the first with the name and the bar."""
+    name, bars = outcome.name, _bars(outcome)
+    for what, values in outcome.measured.items():
+        least, middle, greatest = map(_shown, Spread.of(values))
+        yield name, f"{what}: {middle} ({least}-{greatest})", bars
+        name = bars = ""
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _rate(loads: Sequence[Load]) -> str:
     return f"{median(load.lines_s for load in loads):,.0f}/s"
 
@@ -215,7 +247,7 @@ def _answers(figures: Figures | Compared) -> str:
     return {True: "same", False: "DIFFER", None: "-"}[figures.same_answers]
 
 
-def _bars(figures: Figures | Compared) -> str:
+def _bars(figures: Figures | Compared | Outcome) -> str:
     return "; ".join(map(str, verdicts(figures))) or "-"
 
 
@@ -228,12 +260,14 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
-def _summary(all_figures: Sequence[Figures | Compared]) -> str:
-    found = [verdict for figures in all_figures for verdict in verdicts(figures)]
+def _summary(all_figures: Sequence[Figures | Compared], outcomes: Sequence[Outcome]) -> str:
+    found = [verdict for figures in (*all_figures, *outcomes) for verdict in verdicts(figures)]
     lines = [f"{sum(verdict.reached for verdict in found)} of {len(found)} bars are reached."] if found else []
     if differing := [figures.name for figures in all_figures if figures.same_answers is False]:
         lines.append(f"Answers DIFFER: {', '.join(differing)}.")
     loads = [(load.busy, figures.name) for figures in all_figures for load in (*figures.ours, *_others(figures))]
+    if not loads:
+        return "\n".join(lines)
     busy, name = max(loads)
     lines.append(f"The load generator was busy for at most {busy:.0%} of a measurement ({name}).")
     if busy > _BUSY:

@@ -64,6 +64,12 @@ class DaemonProcess:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return connection
 
+    def kill(self) -> None:
+        """End it now, with all that it forked, as a crash would."""
+        assert self._process is not None
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
     def _check(self, deadline: float) -> None:
         assert self._process is not None
         status = self._process.poll()
@@ -91,8 +97,11 @@ def vwserve_daemon(folder: Path, group: Group, initial: Path | None) -> DaemonPr
     return serving(folder, "bench", {"bench": "\n".join(drop)})
 
 
-def serving(folder: Path, model: str, drops: Mapping[str, str]) -> DaemonProcess:
-    """Our daemon with these drops, by name; unaddressed lines go to `model`. Its files lie in `folder`."""
+def serving(folder: Path, model: str, drops: Mapping[str, str], *, control: bool = False) -> DaemonProcess:
+    """Our daemon with these drops, by name; unaddressed lines go to `model`. Its files lie in `folder`.
+
+    With `control` it takes commands at `control.sock` there.
+    """
     port = free_port()
     configuration = folder / "vwserve.yaml"
     configuration.write_text(
@@ -103,6 +112,7 @@ def serving(folder: Path, model: str, drops: Mapping[str, str]) -> DaemonProcess
                 f"    model: {model}",
                 "models: models.d",
                 "state: state",
+                *(["control: unix:control.sock:mode=600"] if control else []),
                 "",
             )
         )

@@ -10,7 +10,9 @@ from typing import Literal, Protocol, TypeVar
 from vwserve.errors import VwserveError
 from vwserve.streams import clicks, criteo, texts
 
-Metric = Literal["rate", "ceiling", "p50", "p99", "added", "cost"]
+Metric = Literal["rate", "ceiling", "p50", "p99", "p99.9", "added", "cost", "ms", "lines/s"]
+
+_AT_LEAST = ("rate", "ceiling", "lines/s")
 
 MANY_CONNECTIONS = 64
 _SEED = 1
@@ -65,11 +67,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What a ratio, of ours to VW's mostly, must reach: `rate` and `ceiling` at least `limit`, anything else at most.
+    """What a ratio, of ours to VW's mostly, must reach: those of rates at least `limit`, anything else at most.
 
     `rate` is of lines answered a second, `ceiling` our rate in parts of what VW's binding alone does in process. Of two
     loads on our daemon, `added` is what one adds to the other's p50, in microseconds, and `cost` the ratio of the time
-    that they take.
+    that they take. `ms` and `lines/s` are no ratios.
     """
 
     metric: Metric
@@ -78,13 +80,13 @@ class Bar:
 
     def reached(self, ratio: float) -> bool:
         """Whether a ratio is good enough."""
-        if self.metric in ("rate", "ceiling"):
+        if self.metric in _AT_LEAST:
             return ratio >= self.limit
         return ratio < self.limit if self.strict else ratio <= self.limit
 
     def __str__(self) -> str:
-        sign = "≥" if self.metric in ("rate", "ceiling") else "<" if self.strict else "≤"
-        return f"{self.metric} {sign} {self.limit:g}{' µs' if self.metric == 'added' else ''}"
+        sign = "≥" if self.metric in _AT_LEAST else "<" if self.strict else "≤"
+        return f"{self.metric} {sign} {self.limit:,g}{' µs' if self.metric == 'added' else ''}"
 
 
 @dataclass(frozen=True, slots=True)

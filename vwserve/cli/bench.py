@@ -13,6 +13,8 @@ from types import FrameType
 
 from vwserve.bench import report
 from vwserve.bench.comparisons import COMPARISONS, Comparison, run_comparisons
+from vwserve.bench.durability import DURABILITY, run_durability
+from vwserve.bench.outcome import Durability
 from vwserve.bench.rounds import run as run_rounds
 from vwserve.bench.workloads import CELLS, FULL, QUICK, BenchError, Cell, chosen
 
@@ -44,9 +46,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print tables; 1 where a server gave other answers than it should."""
-    figures: Sequence[Cell | Comparison] = chosen(arguments.only, (*CELLS, *COMPARISONS))
+    figures: Sequence[Cell | Comparison | Durability] = chosen(arguments.only, (*CELLS, *COMPARISONS, *DURABILITY))
     cells = [figure for figure in figures if isinstance(figure, Cell)]
     comparisons = [figure for figure in figures if isinstance(figure, Comparison)]
+    kept = [figure for figure in figures if isinstance(figure, Durability)]
     effort = replace(QUICK if arguments.quick else FULL, gather_bytes=arguments.gather)
     if arguments.rounds:
         effort = replace(effort, rounds=arguments.rounds)
@@ -56,13 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         found = list(run_rounds(cells, effort, _tell, interruption.check))
         compared = list(run_comparisons(comparisons, effort, _tell, interruption.check))
+        outcomes = list(run_durability(kept, effort, _tell, interruption.check))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    print(report.text(found, compared))
+    print(report.text(found, compared, outcomes))
     if arguments.json is not None:
         try:
-            arguments.json.write_text(json.dumps(report.document(found, compared), indent=1) + "\n")
+            arguments.json.write_text(json.dumps(report.document(found, compared, outcomes), indent=1) + "\n")
         except OSError as error:
             raise BenchError(f"--json {arguments.json}: {error.strerror}") from error
     same = [*(each.same_answers for each in found), *(each.same_answers for each in compared)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +78,7 @@ def _problems(file: Path | None, named: Sequence[Path]) -> Iterator[Problem]:
     pool = TransformPool()
     for drop in drops:
         yield from _model(drop, bounds, pool)
+    yield from _traffic(drops, {problem.place.file.stem for problem in problems})
     # A file that is wrong may yet be meant to describe the model; who mends it, mends the listener.
     names = {drop.name for drop in drops} | {problem.place.file.stem for problem in problems}
     yield from _listeners(settings, names)
@@ -113,6 +114,11 @@ def _model(drop: ModelDrop, bounds: Bounds, pool: TransformPool) -> Iterator[Pro
     """Build the model: only VW knows all that is wrong with its arguments."""
     from vwserve.model.blueprint import Blueprint, fault
 
+    if drop.split is not None:
+        whole = sum(share for _, share in drop.split.shares)
+        shares = ", ".join(f"{100 * share / whole:g} % {name}" for name, share in drop.split.shares)
+        print(f"{drop.path}: split {drop.name}: {shares}, by {drop.split.by}")
+        return
     try:
         servable = Blueprint.of(drop, pool).build(bounds)
     except VwserveError as error:
@@ -122,6 +128,19 @@ def _model(drop: ModelDrop, bounds: Bounds, pool: TransformPool) -> Iterator[Pro
     for remark in servable.remarks:
         print(f"{drop.path}: {remark}")
     servable.close()
+
+
+def _traffic(drops: Sequence[ModelDrop], unread: Collection[str]) -> Iterator[Problem]:
+    """What is wrong with whom drops name: a file that could not be read may be meant to describe that model."""
+    from vwserve.daemon.roles import Declared
+
+    declared, known = Declared.of(drops), {drop.name for drop in drops} | {*unread}
+    for drop in drops:
+        if drop.shadow is not None and (fault := declared.unfollowed(drop.shadow, known)):
+            yield drop.problem("shadow", fault)
+        for name in drop.split.names if drop.split is not None else ():
+            if fault := declared.unshared(name, known):
+                yield drop.problem("split", fault)
 
 
 def _listeners(settings: Settings, names: Iterable[str]) -> Iterator[Problem]:

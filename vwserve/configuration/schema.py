@@ -1,7 +1,7 @@
 """Readers of values: each turns a node into a typed value, or raises ConfigurationError with all that is wrong in it.
 
-A reader is anything that can be called with a node. Those that hold others (`Record`, `Switch`, `Items`, `Variants`)
-are data, so that the documentation can be held against them: `keys` lists every key that a reader knows.
+A reader is anything that can be called with a node. Those that hold others (`Record`, `Switch`, `Items`, `Table`,
+`Variants`) are data, so that the documentation can be held against them: `keys` lists every key that a reader knows.
 """
 
 from __future__ import annotations
@@ -115,6 +115,37 @@ class Items(Generic[T]):
         if problems:
             raise ConfigurationError(problems)
         return tuple(values)
+
+
+@dataclass(frozen=True)
+class Table(Generic[T]):
+    """Reads a mapping whose keys the file chooses, at least one, in its order: `name` reads each, `value` its value."""
+
+    name: Reader[str]
+    value: Reader[T]
+    example: str
+
+    def __call__(self, node: Node) -> tuple[tuple[str, T], ...]:
+        """Names and values; raises ConfigurationError with every problem in any of them."""
+        if node.kind != "mapping" or not node.entries:
+            raise node.error(f"expects names with values, like {self.example}, not {node}")
+        values: dict[str, T] = {}
+        first: dict[str, int] = {}
+        problems: list[Problem] = []
+        for written, inner in node.entries:
+            try:
+                name = self.name(replace(inner, kind="text", text=written))
+                if name in first:
+                    raise inner.error(f"a second time; the first is in line {first[name]}: remove one")
+                first[name] = inner.line
+                if inner.kind == "nothing":
+                    raise inner.error("has no value; give it one, or remove the key")
+                values[name] = self.value(inner)
+            except ConfigurationError as error:
+                problems += error.problems
+        if problems:
+            raise ConfigurationError(problems)
+        return tuple(values.items())
 
 
 @dataclass(frozen=True)

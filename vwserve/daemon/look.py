@@ -94,7 +94,7 @@ def look(folder: str) -> Look:
         with os.scandir(root) as entries:
             for entry in entries:
                 if counts(entry.name) and trail.lstat(entry.path) is not None:
-                    files[entry.name] = _file(trail, entry.path)
+                    files[entry.name] = _file(trail, root, entry.name)
         files[""] = File(root, trail.status(root))
     except OSError:
         files = {"": File(root, None)}
@@ -102,8 +102,8 @@ def look(folder: str) -> Look:
     return Look(files, frozenset(trail.found), trail.wanted(root, ends))
 
 
-def _file(trail: _Trail, path: str) -> File:
-    end = trail.follow(path)
+def _file(trail: _Trail, root: str, name: str) -> File:
+    end = trail.follow(name, root)
     found = trail.found.get(end)
     return File(end, trail.status(end), 1 if found is None else found.st_nlink)
 
@@ -128,10 +128,9 @@ class _Trail:
         found = self.found.get(path)
         return None if found is None or stat.S_ISLNK(found.st_mode) else _status(found)
 
-    def follow(self, path: str) -> str:
-        """The path without links of what an absolute path leads to; of what would be there, where nothing is."""
+    def follow(self, path: str, at: str = "/") -> str:
+        """Where a path leads from a folder, both free of links then; also where nothing is there."""
         ahead = path.split("/")[::-1]
-        at = "/"
         links = 0
         while ahead:
             part = ahead.pop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -11,13 +12,16 @@ from twisted.internet.defer import Deferred
 from vwserve.daemon.apart import apart
 from vwserve.daemon.registry import Registry
 from vwserve.daemon.snapshotting import Snapshotting
-from vwserve.daemon.switching import Switching
+from vwserve.daemon.switching import GivenUp, Switching
 from vwserve.durability.durable import Durable
+from vwserve.durability.lineage import Lineage
 from vwserve.durability.snapshot import Snapshot, SnapshotError
 from vwserve.errors import RequestError
 from vwserve.wire.addressing import unknown_model
 from vwserve.wire.control import Answer
-from vwserve.wire.points import AtNumber, Point, Skip
+from vwserve.wire.points import AtNumber, AtTime, Point, Skip
+
+_SAME_TURN_S = 0.01  # from when a command is read, which is what `now` in it means, until it is begun
 
 
 class ControlOperations:
@@ -94,20 +98,29 @@ class ControlOperations:
         return await self._switching.carry_out(durable, lambda: self._roll_back(durable, snapshot, until, skip))
 
     async def _roll_back(self, durable: Durable, snapshot: int, until: Point | None, skip: Sequence[Skip]) -> Answer:
+        model, began = durable.servable.name, durable.lineage
+        until = self._upto_now(durable, until)
+        skip = [replace(each, last=self._upto_now(durable, each.last)) for each in skip]
         with durable.pinning(snapshot):
             base = await self._apart(lambda: durable.described(snapshot)) if snapshot else None
             upto = None if until is None else await self._sequence(durable, until)
             stretches = [await self._stretch(durable, each) for each in skip]
-            durable.intervened(base, upto, stretches)  # refused before a snapshot is taken
+
+            def aspire() -> Lineage:
+                if durable.lineage != began:
+                    raise GivenUp(f"{model} was changed meanwhile; nothing was rolled back")
+                return durable.intervened(base, upto, stretches)
+
+            aspire()  # what is refused needs no snapshot to undo it
             undo = await self._before(durable)
-            lineage = await self._switching.switch(durable, lambda: durable.intervened(base, upto, stretches))
+            lineage = await self._switching.switch(durable, aspire)
         return {
-            "model": durable.servable.name,
+            "model": model,
             "lineage": lineage.number,
             "snapshot": snapshot,
             "learned_from_journal": str(lineage.examples),
             "journal": durable.position,
-            "undo": f"rollback {durable.servable.name} {undo.number}" if undo is not None else None,
+            "undo": f"rollback {model} {undo.number}" if undo is not None else None,
         }
 
     async def _before(self, durable: Durable) -> Snapshot | None:
@@ -118,6 +131,12 @@ class ControlOperations:
             return await self._snapshotting.take(durable)
         except SnapshotError:  # the log has it; whoever needs a rollback needs it all the same
             return None
+
+    def _upto_now(self, durable: Durable, point: Point | None) -> Point | None:
+        """A point that is now, or later, as the number that it is at this moment: times are noted once a second."""
+        if isinstance(point, AtTime) and point.unix_s >= self._reactor.seconds() - _SAME_TURN_S:
+            return AtNumber(durable.position)
+        return point
 
     async def _sequence(self, durable: Durable, point: Point) -> int:
         if isinstance(point, AtNumber):

@@ -35,7 +35,7 @@ from vwserve.durability.durable import Durable, Surroundings
 from vwserve.errors import ConfigurationError, Place, Problem
 
 _DRAIN_S = 10.0
-_CLOSE_S = 5.0
+_CLOSE_S = 1.0
 _TICK_S = 1.0
 _THREADS = 4  # that wait for the disk
 _SPARE_DESCRIPTORS = 256  # for models, logs and listeners beside the connections

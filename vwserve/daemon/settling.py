@@ -108,7 +108,11 @@ class Settling:
 
     def unfinished(self, name: str) -> bool:
         """Whether somebody is writing the file of this name, as far as it is known."""
-        if name in self._unsure or _own(self._seen, name) in self._writers:
+        if name in self._unsure:
+            return True
+        if not self._writers:
+            return False
+        if _own(self._seen, name) in self._writers:
             return True
         file = self._seen.get(name)
         return file is not None and file.path in self._writers
@@ -156,6 +160,8 @@ class Settling:
 
     def _dismiss(self, files: Mapping[str, File], now_s: float) -> None:
         """Forget writers that never were and those that are gone without a word."""
+        if not self._writers:
+            return
         for name, file in files.items():
             own = _own(files, name)
             if file.path != own or file.status is None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from vwserve.durability.disk import Disk, write_all
 
 _CHECKSUM = "checksum"
 
@@ -29,6 +32,20 @@ def from_text(text: bytes, version: int) -> dict[str, Any]:
     if content.get("format") != version:
         raise ValueError(f"it is of format {content.get('format')!r}, which this version does not read")
     return content
+
+
+def write_in_place(disk: Disk, file: Path, content: Mapping[str, Any]) -> None:
+    """Write such a file in place of the one there is, so that a crash leaves one of both whole; raises OSError."""
+    draft = file.with_name(f".{file.name}.part")
+    disk.unlink(draft)
+    fd = disk.create(draft)
+    try:
+        write_all(disk, fd, to_text(content))
+        disk.sync(fd)
+    finally:
+        disk.close(fd)
+    disk.rename(draft, file)
+    disk.sync_folder(file.parent)
 
 
 def _checksum(content: Mapping[str, Any]) -> str:

@@ -184,6 +184,7 @@ class Durable:
         recovered = recover(self.blueprint, aspired, kept, on_change=on_change)
         try:
             lineage = self._of_kind(recovered)
+            newest = self._two_newest(lineage, recovered.snapshot)
         except BaseException:
             recovered.servable.close()
             raise
@@ -191,7 +192,7 @@ class Durable:
         self._current = self._held and (self._journal is not None or not self.blueprint.drop.policy.journal)
         if self._held:
             self._settle(lineage)
-        self._succeed(Successor(lineage, self.blueprint, recovered, kept.upto))
+        self._succeed(Successor(lineage, self.blueprint, recovered, kept.upto), newest)
 
     @property
     def _held(self) -> bool:
@@ -382,7 +383,8 @@ class Durable:
         if self._journal is None and self.blueprint.drop.policy.journal:
             self._open_journal(self.lineage.multiline)
         self._settle(self.lineage)
-        self._note_newest(next(_newest(self._snapshots, self.lineage.holds), None))
+        newest = next(_newest(self._snapshots, self.lineage.holds), None)
+        self.newest, self._before = self._two_newest(self.lineage, newest)
 
     def _let_go(self, journal: Journal) -> None:
         """Remove from the journal what is old and neither of the two newest snapshots needs."""
@@ -449,10 +451,10 @@ class Durable:
             self._before, self.newest = self.newest, snapshot
         return snapshot
 
-    def _note_newest(self, newest: Snapshot | None) -> None:
-        """Take note of the newest snapshot of this lineage, and of the one before it."""
+    def _two_newest(self, lineage: Lineage, newest: Snapshot | None) -> _Newest:
+        """The newest snapshot of a lineage, which is given, and the one before it; raises SnapshotError."""
         older = _newest(self._snapshots, lambda each: newest is not None and each.number < newest.number)
-        self.newest, self._before = newest, next((each for each in older if self.lineage.holds(each)), None)
+        return newest, next((each for each in older if lineage.holds(each)), None)
 
     def model_file(self, snapshot: Snapshot) -> Path:
         """The file of a snapshot, as `vw -i` reads it."""
@@ -467,6 +469,8 @@ class Durable:
 
         Raises StateError where that was learned by a model that is made otherwise than this one.
         """
+        if not self._current:
+            raise StateError(f"{self.servable.name} cannot go back as long as it does not learn: {self.unready}")
         base, passed = NOTHING, 0
         if snapshot is not None:
             base, passed = snapshot.moment.learned, snapshot.moment.journal
@@ -600,20 +604,25 @@ class Durable:
     def adopt(self, successor: Successor) -> Servable:
         """Have a successor that has caught up serve from now on; the servable that did, which is to be closed.
 
-        Raises StateError where that cannot be written down: then everything stays as it is.
+        Raises StateError where that cannot be written down: then everything stays as it is. Where the state on disk
+        could not be opened yet, nothing of it is written over, and the next start that can counts.
         """
         before = self.servable
         if successor.lineage.number != self.lineage.number + 1:
             raise StateError(f"{before.name} was made another meanwhile; nothing was switched")
-        try:
-            successor.lineage.write(self._around.disk, self.folder)
-        except OSError as error:
-            self._put_back()
-            raise StateError(
-                f"cannot write in {self.folder}: {error.strerror or error}; nothing was switched"
-            ) from error
-        self._settled = successor.lineage
-        self._succeed(successor)
+        if successor.learned_upto < self.position:
+            raise StateError(f"{before.name} learned more meanwhile; nothing was switched")
+        newest = self._two_newest(successor.lineage, successor.recovered.snapshot)
+        if self._current:
+            try:
+                successor.lineage.write(self._around.disk, self.folder)
+            except OSError as error:
+                self._put_back()
+                raise StateError(
+                    f"cannot write in {self.folder}: {error.strerror or error}; nothing was switched"
+                ) from error
+            self._settled = successor.lineage
+        self._succeed(successor, newest)
         if successor.missed:
             missed = f"{successor.missed} examples that came while it was made"
             self._around.report(f"it goes on without {missed}: it keeps no journal to learn them from")
@@ -627,10 +636,10 @@ class Durable:
             self._settled = None
         self._settle(self.lineage)
 
-    def _succeed(self, successor: Successor) -> None:
+    def _succeed(self, successor: Successor, newest: _Newest) -> None:
         recovered = successor.recovered
         self.blueprint, self.lineage = successor.blueprint, successor.lineage
-        self._note_newest(recovered.snapshot)
+        self.newest, self._before = newest
         if self._journal is not None and self._multiline != self.lineage.multiline:
             self._open_journal(self.lineage.multiline)  # it is empty
         for remark in recovered.remarks:
@@ -669,6 +678,7 @@ class Durable:
 
 
 _Look = tuple[Lineage | None, int, int]
+_Newest = tuple[Snapshot | None, Snapshot | None]
 
 
 def provenance_of(blueprint: Blueprint) -> Provenance:

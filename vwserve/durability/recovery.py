@@ -104,7 +104,7 @@ def recover(
     if snapshot is None and lineage.founded:
         lineage = lineage.without_foundation(on_change, kept.upto, kept.folder.with_name("snapshots"))
     if snapshot is not None and not snapshot.exact:
-        if _can_begin_anew(lineage, kept):
+        if _can_begin_anew(blueprint, lineage, kept):
             snapshot = None
         else:
             remarks.append(
@@ -159,9 +159,13 @@ def other_kind(folder: Path, multiline: bool) -> StateError:
     )
 
 
-def _can_begin_anew(lineage: Lineage, kept: Kept) -> bool:
-    """Whether the journal has all of a model, and that is not much."""
+def _can_begin_anew(blueprint: Blueprint, lineage: Lineage, kept: Kept) -> bool:
+    """Whether the journal has all of a model, and that is not much, and makes it again."""
     wanted = lineage.examples.upto(kept.upto)
     if lineage.founded:
         return False
-    return wanted.examples_upto(kept.upto) <= REPLAYED_FOR_EXACTNESS and not kept.lacking(wanted)
+    if wanted.examples_upto(kept.upto) > REPLAYED_FOR_EXACTNESS or kept.lacking(wanted):
+        return False
+    servable = blueprint.build(WIDEST, learn=True)
+    servable.close()
+    return servable.learner.replays_exactly

@@ -75,6 +75,9 @@ _COUNTS_OF_NAMESPACES: dict[str, range] = {
     "lrq": range(1, 10_001),
     "lrqfa": range(1, 10_001),
 }
+# VW writes beyond its memory where one of the first is built on one of the second, each being several models in one.
+_SEVERAL = frozenset({"bag", "rnd", "epsilon_decay", "automl"})
+_SEVERAL_BELOW = frozenset({"nn", "boosting", "bootstrap", "lrq", "lrqfa", "new_mf"})
 _TASKS = frozenset({"sequence", "sequencespan", "sequence_ctg", "argmax"})
 
 # A label that the line protocol takes for something else, or VW for a tag, a cost or the end of the label.
@@ -102,6 +105,9 @@ def split_arguments(line: str) -> list[str]:
         raise ArgumentsError("option --top_k asks for more labels than --plt has")
     if {"multilabel_oaa", "probabilities"} <= names:
         raise ArgumentsError("option --probabilities has no place with --multilabel_oaa: VW prints an older example's")
+    if not (_SEVERAL.isdisjoint(names) or _SEVERAL_BELOW.isdisjoint(names)):
+        above, below = min(names & _SEVERAL), min(names & _SEVERAL_BELOW)
+        raise ArgumentsError(f"option --{below} has no place with --{above}: VW crashes on the two")
     if words and not words[0].startswith("-"):
         raise ArgumentsError(_no_option(words[0]))
     if "--" in words:

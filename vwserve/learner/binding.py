@@ -128,6 +128,11 @@ class Workspace:
         )
 
     @property
+    def reductions(self) -> frozenset[str]:
+        """The names of the reductions that the model is made of, as VW calls them."""
+        return frozenset(self._vw.get_enabled_learners())
+
+    @property
     def reading(self) -> Hashable | None:
         """How lines are read, up to the interactions: equal for workspaces that can take over each other's examples.
 

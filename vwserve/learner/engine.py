@@ -14,7 +14,7 @@ from vwserve.errors import ArgumentsError, ModelError, VwserveError
 from vwserve.learner.arguments import with_suggestion
 from vwserve.learner.binding import Workspace
 from vwserve.learner.origin import Origin
-from vwserve.learner.resuming import EACH_MODEL, Standing, resuming_arguments, tells_all
+from vwserve.learner.resuming import EACH_MODEL, Nature, Standing, replays_exactly, resuming_arguments, tells_all
 from vwserve.learner.saving import link_to, replacing
 from vwserve.learner.sink import PredictionSink
 
@@ -25,32 +25,41 @@ class Engine:
     """VW with `arguments`, started from the model file `initial`, or gone on from it where `standing` is given.
 
     `workspace` is the one in use, and `sink` what it prints to, None where its predictions are plain numbers.
-    `tells_all` says whether what is saved has all that the model goes on from. Raises
-    ArgumentsError where VW refuses the arguments, and ModelError where it takes them but not the file.
+    `tells_all` says whether what is saved has all that the model goes on from, and `replays_exactly` whether what it
+    learned makes the same model again. Raises ArgumentsError where VW refuses the arguments, and ModelError where it
+    takes them but not the file.
     """
 
     def __init__(self, arguments: Sequence[str], initial: Path | None, standing: Standing | None = None) -> None:
         self._arguments = arguments
         self.sink: PredictionSink | None = None
         self.learns = _TEST_ONLY.isdisjoint(arguments)
+        self._lost_before = 0.0  # what the workspaces before this one lost that it does not know of: one under -t
         self.workspace = self._open_initial(initial, standing)
         self._origin = Origin(initial) if initial and not self.learns else None
-        # Once: it takes VW milliseconds to tell of its options.
-        single = self.workspace.reading is not None
-        self.tells_all = not self.learns or tells_all(self.workspace.options, single)
+        self.tells_all = self.replays_exactly = True
+        if self.learns:
+            nature = Nature.of(self.workspace)
+            self.tells_all, self.replays_exactly = tells_all(nature), replays_exactly(nature)
 
     def renew(self, standing: Standing) -> None:
         """Replace a workspace that raised by one that knows what it had learned."""
-        spoilt, read = self.workspace, self.sink
+        spoilt, read, sum_loss = self.workspace, self.sink, self.sum_loss
         with tempfile.TemporaryDirectory(prefix="vwserve-") as folder:
             model = Path(folder, "renewed.vw")
             self.save(model)
             if read is not None:  # a workspace prints from the start of its file
                 self.sink = PredictionSink()
             self.workspace = self._open(model, standing)
+        self._lost_before = sum_loss - self.workspace.sum_loss
         spoilt.close()
         if read is not None:
             read.close()
+
+    @property
+    def sum_loss(self) -> float:
+        """The progressive loss summed over the labelled examples, as VW accounts it."""
+        return self._lost_before + self.workspace.sum_loss
 
     def save(self, path: Path) -> None:
         """Write the model to `path`, where `vw -i` reads it; raises ModelError where that cannot be done."""

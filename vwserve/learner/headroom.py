@@ -129,20 +129,24 @@ class Headroom:
         return replace(self, reach=reach) if reach > self.reach and self.slope else self
 
     def caps(self, bounds: Bounds) -> Caps:
-        """The largest caps for this model that are within `bounds`."""
+        """The largest caps for this model, as far as they are within `bounds`.
+
+        Within other bounds the very same lines are beyond them, of those that are taken there: what is made of a line
+        that comes again, from a journal, must not depend on what the bounds are by then.
+        """
         # In whole powers, so that labels that grow little by little do not change the caps each time.
         reach = 10.0 ** math.ceil(math.log10(self.reach)) if self.reach > 0.0 else 0.0
         assumed = replace(self, reach=reach)
-        most = {"importance": bounds.importance, "target": bounds.magnitude, "value": bounds.magnitude}
         sizes = {"importance": 1.0, "target": 1.0, "value": 1.0, "weight": 1.0}
         for name, size in _GROWTH:
             larger = {**sizes, name: size}
             value = _power(larger["value"] * larger["weight"], self.degree)
             # One after the other: a cap that cannot grow further does not keep the others from it.
-            if size <= most.get(name, size) and assumed.strain(larger["target"], larger["importance"], value) <= 1.0:
+            if assumed.strain(larger["target"], larger["importance"], value) <= 1.0:
                 sizes = larger
         if self.unweighted:
             sizes["importance"] = 0.0
+        most = {"importance": bounds.importance, "target": bounds.magnitude, "value": bounds.magnitude}
         return Caps(**{name: min(size, most.get(name, size)) for name, size in sizes.items()}, smallest=self.smallest)
 
     @property

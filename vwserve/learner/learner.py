@@ -98,7 +98,7 @@ class Learner:
     @property
     def sum_loss(self) -> float:
         """The progressive loss summed over the labelled examples, as VW accounts it."""
-        return self._engine.workspace.sum_loss
+        return self._engine.sum_loss
 
     # -- single-line examples ----------------------------------------------------------------------------------------
 
@@ -226,6 +226,14 @@ class Learner:
     def tells_all(self) -> bool:
         """Whether with these both another learner goes on exactly; some of VW's reductions keep more to themselves."""
         return self._engine.tells_all
+
+    @property
+    def replays_exactly(self) -> bool:
+        """Whether the examples that it learned, learned again alone, make the same model.
+
+        That is not so where predictions in between change what is learned after them.
+        """
+        return self._engine.replays_exactly
 
     def close(self) -> None:
         """Free what the model holds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, replace
 
-from vwserve.errors import ModelError, Place, Problem, StateError, VwserveError
+from vwserve.errors import ArgumentsError, ModelError, Place, Problem, StateError, VwserveError
 from vwserve.learner import Bounds
 from vwserve.model.drop import ModelDrop
 from vwserve.model.servable import Servable, with_contributed
@@ -25,7 +25,9 @@ class Blueprint:
 
     @classmethod
     def of(cls, drop: ModelDrop, pool: TransformPool) -> Blueprint:
-        """That of a drop, with transforms of the pool; raises StepError or ArgumentsError."""
+        """That of a drop, with transforms of the pool; raises StepError, or ArgumentsError, also for a split."""
+        if drop.split is not None:
+            raise ArgumentsError(f"a split has no model of its own; use one of {', '.join(drop.split.names)}")
         pipeline = pool.pipeline([each.declaration for each in drop.transforms])
         return cls(drop, pipeline, with_contributed(drop.vw, pipeline.arguments))
 
@@ -72,4 +74,6 @@ def fault(drop: ModelDrop, error: VwserveError) -> Problem:
         return Problem(Place(drop.path, line), f"transforms[{error.position}]", str(error))
     if isinstance(error, StateError):
         return Problem(Place(drop.path), "", str(error))
+    if drop.split is not None:
+        return drop.problem("split", str(error))
     return drop.problem("initial" if isinstance(error, ModelError) else "vw", str(error))

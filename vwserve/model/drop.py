@@ -1,4 +1,4 @@
-"""A drop: the YAML file that describes one model, and the folder of them."""
+"""A drop: the YAML file that describes one model, or a split of several, and the folder of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 import shlex
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
@@ -20,9 +20,11 @@ from vwserve.configuration.schema import (
     Duration,
     Integer,
     Items,
+    Number,
     Reader,
     Record,
     Switch,
+    Table,
     Variants,
     Word,
     flag,
@@ -45,9 +47,14 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _NAMING = "a model's name: at most 100 letters, digits, _ . and -, the first neither . nor -"
 NO_KINDS: Mapping[str, TransformType] = MappingProxyType({})
 
+BY_TAG = "tag"
+"""What `split_by` says where it is no namespace."""
+
+_NAMESPACE = re.compile(r"[^\s|:]{1,100}")
+_LARGEST_SHARE = 1e9
 _DAY_S = 86_400.0
-_MOST_KEPT = 1_000_000
 _LAST_VERSION = 10**15
+_MOST_KEPT = 1_000_000
 _SUFFIXES = frozenset({".yaml", ".yml"})
 
 
@@ -60,10 +67,27 @@ class DeclaredTransform:
 
 
 @dataclass(frozen=True)
+class Shares:
+    """Names of models and the shares of all examples that they are to have, which need not sum to anything.
+
+    What an example goes by is its tag or, where `by` is not BY_TAG, the text of the namespace of that name.
+    """
+
+    shares: tuple[tuple[str, float], ...]
+    by: str = BY_TAG
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the models."""
+        return tuple(name for name, _ in self.shares)
+
+
+@dataclass(frozen=True)
 class ModelDrop:
     """One model as its file at `path` describes it: VW's arguments `vw`, and the model file `initial` to start from.
 
-    With `pin` it serves that snapshot of its own state, and learns nothing.
+    With `shadow` it also gets what the model of that name is asked. With `pin` it serves that snapshot, and learns
+    nothing. With `split` it has no model of its own, but shares its examples among others.
 
     `digest` tells whether two drops describe the same model: comments, layout, `policy` and keys that have no effect do
     not change it. `without_effect` are keys that are valid but do nothing yet, `idle` those that do nothing because the
@@ -78,6 +102,8 @@ class ModelDrop:
     digest: str
     transforms: tuple[DeclaredTransform, ...] = ()
     policy: Policy = field(default_factory=Policy)
+    shadow: str | None = None
+    split: Shares | None = None
     pin: int | None = None
     without_effect: tuple[str, ...] = ()
     idle: tuple[str, ...] = ()
@@ -171,14 +197,22 @@ def _transform_of(kind: str, type_: TransformType) -> Record[DeclaredTransform]:
     return Record({**own, **options.fields}, make, (*options.required, *(["artifact"] if type_.fitted else [])))
 
 
-def _drop(values: dict[str, Any], node: Node) -> ModelDrop:
-    if not node.entries:
-        raise ConfigurationError([Problem(Place(node.file), "", "is empty; a model needs at least 'vw: ARGUMENTS'")])
-    name = values.get("model", node.file.stem)
+def _name(values: dict[str, Any], node: Node) -> str:
+    """The name that a drop gives, or that of its file."""
+    name: str = values.get("model", node.file.stem)
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
             [Problem(Place(node.file), "model", f"the file's name {name!r} is not {_NAMING}; name it with 'model:'")]
         )
+    return name
+
+
+def _drop(values: dict[str, Any], node: Node) -> ModelDrop:
+    if not node.entries:
+        raise ConfigurationError([Problem(Place(node.file), "", "is empty; a model needs at least 'vw: ARGUMENTS'")])
+    name, shadow = _name(values, node), values.get("shadow")
+    if shadow == name:
+        raise dict(node.entries)["shadow"].error("a model cannot be its own shadow; name the one that it follows")
     vw, learn, initial = values.get("vw", ""), values.get("learn", True), values.get("initial")
     transforms: tuple[DeclaredTransform, ...] = values.get("transforms", ())
     return ModelDrop(
@@ -190,11 +224,34 @@ def _drop(values: dict[str, Any], node: Node) -> ModelDrop:
         digest=_digest(name, shlex.split(vw), learn, _absolute(initial), list(map(_meaning, transforms))),
         transforms=transforms,
         policy=_policy(values, node),
+        shadow=shadow,
         pin=values.get("version"),
         without_effect=tuple(key for key in WITHOUT_EFFECT if key in values),
         idle=() if learn and "version" not in values else tuple(key for key in FOR_LEARNING if key in values),
         lines={key: value.line for key, value in node.entries},
     )
+
+
+def _split_drop(values: dict[str, Any], node: Node) -> ModelDrop:
+    name = _name(values, node)
+    shares = Shares(values["split"], values.get("split_by", BY_TAG))
+    if name in shares.names:
+        own = dict(dict(node.entries)["split"].entries)[name]
+        raise own.error(f"a split cannot send examples to itself; give it another name than that of {name!r}")
+    return ModelDrop(
+        name=name,
+        path=node.file,
+        vw="",
+        learn=True,
+        initial=None,
+        digest=_digest(name, shares.shares, shares.by),
+        split=shares,
+        lines={key: value.line for key, value in node.entries},
+    )
+
+
+def _misplaced(node: Node) -> None:
+    raise node.error("has no place in a split, which has no model of its own; it belongs into the files of its models")
 
 
 def _absolute(file: Path | None) -> str | None:
@@ -216,7 +273,7 @@ def _digest(*meaning: object) -> str:
 
 
 def drop_schema(kinds: Mapping[str, TransformType]) -> Record[ModelDrop]:
-    """The reader of a drop whose transforms may be of these kinds."""
+    """The reader of a drop that is no split, and whose transforms may be of these kinds."""
     fields: dict[str, Reader[Any]] = {
         "model": model_name,
         "vw": _arguments,
@@ -239,10 +296,23 @@ def drop_schema(kinds: Mapping[str, TransformType]) -> Record[ModelDrop]:
             )
         ),
         "on_change": Choice(get_args(OnChange)),
+        "shadow": model_name,
         "version": Record({"pin": Integer(1, _LAST_VERSION)}, lambda values, _: values["pin"], ("pin",)),
         "guard": Record({"action": Choice(("alert", "freeze", "rollback"))}, _plain),
     }
     return Record(fields, _drop)
+
+
+SPLIT_SCHEMA: Record[ModelDrop] = Record(
+    {
+        "model": model_name,
+        "split": Table(model_name, Number(0.0, _LARGEST_SHARE, within=True), "{ctr: 90, ctr-b: 10}"),
+        "split_by": Word(_NAMESPACE, "'tag' or the name of a namespace"),
+    },
+    _split_drop,
+    ("split",),
+)
+"""The reader of a drop that is a split."""
 
 
 def read_drop(path: Path, kinds: Mapping[str, TransformType] = NO_KINDS) -> ModelDrop:
@@ -250,7 +320,12 @@ def read_drop(path: Path, kinds: Mapping[str, TransformType] = NO_KINDS) -> Mode
 
     Raises ConfigurationError with everything that is wrong with the file.
     """
-    return drop_schema(kinds)(load(path))
+    node, schema = load(path), drop_schema(kinds)
+    present = {key for key, _ in node.entries}
+    if present.isdisjoint(("split", "split_by")):
+        return schema(node)
+    misplaced = {key: _misplaced for key in schema.fields if key in present and key not in SPLIT_SCHEMA.fields}
+    return replace(SPLIT_SCHEMA, fields={**SPLIT_SCHEMA.fields, **misplaced})(node)
 
 
 def is_drop(file: Path) -> bool:

@@ -21,21 +21,28 @@ class Together:
     several read alike are parsed once. See vwserve.wire.models.Joint.
     """
 
-    def __init__(self, servables: Sequence[Servable], lines: Sequence[bytes]) -> None:
+    def __init__(
+        self, servables: Sequence[Servable], lines: Sequence[bytes], requests: Sequence[Request] | None = None
+    ) -> None:
         self._servables = servables
         self._lines = lines
         starts = range(0, len(lines), CHUNK_LINES)
-        self._requests = [Request(lines[start : start + CHUNK_LINES]) for start in starts]
+        self._requests = requests or [Request(lines[start : start + CHUNK_LINES]) for start in starts]
+
+    def again(self, servables: Sequence[Servable]) -> Together:
+        """The same lines for other servables; what was applied to them is not applied again."""
+        return Together(servables, self._lines, self._requests)
+
+    def takes(self) -> bool:
+        """Whether every line is an ordinary example for all servables."""
+        return self._ordinary is not None
 
     def answer_ordinary(self) -> list[bytes] | None:
         """Each servable's answers in VW's form; None, having served nothing, where a line is unusual for one."""
+        readers = self._ordinary
+        if readers is None:
+            return None
         learners = [servable.learner for servable in self._servables]
-        try:
-            readers = [(request, *each) for request in self._requests for each in self._readers(request)]
-        except TransformError:
-            return None
-        if not all(take_together([learners[place] for place in places], text) for _, text, places in readers):
-            return None
         answers: list[list[bytes]] = [[] for _ in learners]
         for request, text, places in readers:
             for place in places:
@@ -51,7 +58,7 @@ class Together:
         """
         standing = [servable.learner.trial() for servable in self._servables]
         faults: list[tuple[int, RequestError] | None] = []
-        for row in self._rows:
+        for row in self.rows:
             after = [each.trial() for each in standing]
             found = [each if isinstance(each, RequestError) else trial.take(each) for trial, each in zip(after, row)]
             fault = next(((place, error) for place, error in enumerate(found) if error is not None), None)
@@ -63,7 +70,7 @@ class Together:
     def answer_each(self, places: Sequence[int]) -> list[Sequence[Reply]]:
         """Each servable's answers to the lines at these places, which have no fault."""
         lines = [self._lines[place] for place in places]
-        rows = [self._rows[place] for place in places]
+        rows = [self.rows[place] for place in places]
         replies: list[Sequence[Reply]] = []
         for number, servable in enumerate(self._servables):
             derived = [text for row in rows if isinstance(text := row[number], bytes)]
@@ -72,7 +79,18 @@ class Together:
         return replies
 
     @cached_property
-    def _rows(self) -> list[Sequence[bytes | RequestError]]:
+    def _ordinary(self) -> list[tuple[Request, bytes, list[int]]] | None:
+        """The texts of the lines with the places of those who read them; None where a line is unusual for one."""
+        learners = [servable.learner for servable in self._servables]
+        try:
+            readers = [(request, *each) for request in self._requests for each in self._readers(request)]
+        except TransformError:
+            return None
+        taken = all(take_together([learners[place] for place in places], text) for _, text, places in readers)
+        return readers if taken else None
+
+    @cached_property
+    def rows(self) -> list[Sequence[bytes | RequestError]]:
         """Each line as each servable's learner reads it; an error, where a transform fails on it."""
         rows: list[Sequence[bytes | RequestError]] = []
         for request in self._requests:

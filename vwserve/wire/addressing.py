@@ -7,7 +7,7 @@ from itertools import chain
 
 from vwserve.errors import RequestError
 from vwserve.lines import CHUNK_LINES, block_of, one_line, tag_of
-from vwserve.wire.models import Fault, Joint, Model, Models, Reply
+from vwserve.wire.models import Divided, DividedJoint, Fault, Joint, Model, Models, Reply
 from vwserve.wire.requests import Batch, shown_name
 
 Names = tuple[str, ...]
@@ -88,6 +88,8 @@ class Addressing:
             return error_line(error)
         lines = [line + b" " + batch.shared for line in candidates] if batch.shared else candidates
         joint = self._models.together(names, lines)
+        if isinstance(joint, DividedJoint):
+            joint.go_together(_opening(batch, candidates))
         answers = _ordinary(models, joint, lines)
         if answers is not None:
             predictions = [list(map(_untagged, texts)) for texts in answers]
@@ -109,6 +111,8 @@ class Addressing:
             if model is None:
                 raise unknown_model(name)
             models.append(model)
+        if len(models) > 1 and any([isinstance(model, Divided) for model in models]):
+            _check_apart(names, models)
         return models
 
 
@@ -119,6 +123,23 @@ def _check(names: Names, fits: Sequence[bool], complaint: str) -> None:
             raise RequestError("bad-request", complaint.format(shown_name(name)))
 
 
+def _check_apart(names: Names, models: Sequence[Model]) -> None:
+    """Raise RequestError where two of these may be one model, which would be asked, and learn, twice."""
+    asked: dict[str, str] = {}
+    for name, model in zip(names, models):
+        for part in model.parts if isinstance(model, Divided) else [name]:
+            if part in asked:
+                both = f"{shown_name(asked[part])} and {shown_name(name)}"
+                raise RequestError("bad-request", f"{both} both lead to {shown_name(part)}; ask one of them")
+            asked[part] = name
+
+
+def _opening(batch: Batch, candidates: Sequence[bytes]) -> bytes:
+    """The line by which a batch goes to one model of a divided one: its candidates are to be compared."""
+    features = batch.shared or next(iter(candidates), b"")
+    return b"'%s %s" % (batch.tag, features) if batch.tag else features
+
+
 def _ordinary(models: Sequence[Model], joint: Joint, lines: Sequence[bytes]) -> list[list[bytes]] | None:
     """Each model's answers, tags included, to examples that are ordinary for all.
 
@@ -127,7 +148,7 @@ def _ordinary(models: Sequence[Model], joint: Joint, lines: Sequence[bytes]) -> 
     if not lines or not all([model.spaceless for model in models]):
         return None
     texts: Sequence[bytes] | None
-    if len(models) == 1 and len(lines) <= CHUNK_LINES:
+    if len(models) == 1 and len(lines) <= CHUNK_LINES and not isinstance(joint, DividedJoint):
         text = models[0].answer_ordinary(block_of(lines))
         texts = None if text is None else [text]
     else:

@@ -5,6 +5,7 @@ Lines are without newline; a chunk is whole lines, each ended by one.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
@@ -69,6 +70,23 @@ class Joint(Protocol):
 
     def answer_each(self, places: Sequence[int]) -> Sequence[Sequence[Reply]]:
         """Each model's answers to the lines at these places, which have no fault."""
+
+
+class Divided(ABC):
+    """A model that is several others, to one of which each example goes by what it carries."""
+
+    @property
+    @abstractmethod
+    def parts(self) -> Sequence[str]:
+        """The names of these models."""
+
+
+class DividedJoint(ABC):
+    """A joint of models of which some are divided."""
+
+    @abstractmethod
+    def go_together(self, opening: bytes) -> None:
+        """Have all lines go to the same models as an example would which this line opens."""
 
 
 class Models(Protocol):
