@@ -774,6 +774,21 @@ def test_a_drop_that_changes_while_a_rollback_runs_waits_for_its_end_and_nobody_
     assert folder.wrong() == []
 
 
+@pytest.mark.parametrize("drop", ["vw: -b 10\njournal: false", "vw: -b 10\nlearn: false"])
+def test_files_are_opened_otherwise_once_a_rollback_is_at_its_end(drop: str, folder: Folder) -> None:
+    folder.drop(a="-b 10")
+    before = learned(folder)
+    rollback = Rollback(folder)
+    folder.write("a", drop)
+    assert folder.apply() == []
+    assert folder.figures()["journal"] == 20
+    rollback.ending.callback(None)
+    folder.reactor.settle()
+    assert rollback.waiting.result is None
+    assert folder.figures()["journal"] is None
+    assert folder.predicts() == before
+
+
 def test_a_drop_that_changes_back_while_a_rollback_runs_leaves_the_rollback_alone(folder: Folder) -> None:
     folder.drop(a="-b 10")
     learned(folder)

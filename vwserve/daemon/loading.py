@@ -11,7 +11,7 @@ it changes, or a file that it names does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -276,6 +276,7 @@ class Loading:
         provenance = await self._build(lambda: provenance_of(blueprint))
         if not _in_place(durable, blueprint, provenance):
             durable.replaced(blueprint, provenance)  # where that is refused, nothing is to be closed for it
+            await self._until_changed(work, self._switching.idle(durable, work.slow_down))
             await self._reopen(before, blueprint, identity)
             return
         if durable.lineage.provenance.changes(provenance):
@@ -289,16 +290,20 @@ class Loading:
         durable.replaced(blueprint, provenance)  # where that is refused, nothing is to be waited for
         self.log.info("{model}: becomes what {file} says now", model=name, file=file)
         become = self._switching.become(durable, blueprint, provenance, work.slow_down)
-        work.changing = Deferred.fromCoroutine(become)
+        await self._until_changed(work, become)
+        self.log.info("{model}: is what {file} says", model=name, file=file)
+
+    async def _until_changed(self, work: _Work, doing: Coroutine[Deferred[Any], Any, None]) -> None:
+        """Wait for the end of something that is given up where another aim comes; raises GivenUp then."""
+        work.changing = Deferred.fromCoroutine(doing)
         try:
             if work.next is not None:
                 self._give_up(work)
             await work.changing
         except CancelledError as error:
-            raise GivenUp(f"{name} was changed again meanwhile") from error
+            raise GivenUp("the model is to be another by now") from error
         finally:
             work.changing = None
-        self.log.info("{model}: is what {file} says", model=name, file=file)
 
     def _open(self, blueprint: Blueprint, identity: tuple[object, ...]) -> Served:
         """Runs in a thread."""

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.logger import Logger
 
 from vwserve.daemon.apart import apart, built, detached, held
@@ -84,13 +84,13 @@ class Switching:
             for ended in self._waiting.pop(durable, []):
                 ended.callback(None)
 
-    def idle(self, durable: Durable) -> Deferred[None]:
-        """Fires once nothing is under way with a model; something else may be by the time that it is heard."""
-        if durable not in self._under_way:
-            return succeed(None)
-        ended: Deferred[None] = Deferred()
-        self._waiting.setdefault(durable, []).append(ended)
-        return ended
+    async def idle(self, durable: Durable, slow: Callable[[], None] = lambda: None) -> None:
+        """Wait until nothing is under way with a model; `slow` is called where there is something to wait for."""
+        while durable in self._under_way:
+            ended: Deferred[None] = Deferred()
+            self._waiting.setdefault(durable, []).append(ended)
+            slow()
+            await ended
 
     def leave(self, durable: Durable) -> None:
         """Give up what is under way with a model: it is going to be closed."""
@@ -110,9 +110,7 @@ class Switching:
         Waits for the end of what is under way with it; `slow` is called once that, or a child, is waited for. Raises
         as `carry_out` and `switch` do.
         """
-        while durable in self._under_way:
-            slow()
-            await self.idle(durable)
+        await self.idle(durable, slow)
         if not durable.lineage.provenance.changes(provenance):
             durable.configure(blueprint)
         elif durable.kept(blueprint, provenance):
