@@ -13,7 +13,8 @@ import pytest
 from tests.durability.power import Clock, Inline, QuickDisk
 from vwserve.daemon import registry
 from vwserve.daemon.registry import REPLAYED_IN_A_TURN, Registry
-from vwserve.durability.durable import Durable, Surroundings
+from vwserve.durability.durable import Durable
+from vwserve.durability.surroundings import Surroundings
 from vwserve.errors import StateError
 from vwserve.learner import Bounds
 from vwserve.model.blueprint import Blueprint
@@ -547,7 +548,7 @@ def test_a_fault_in_one_model_keeps_nobody_from_seeing_to_the_others(
     monkeypatch.setattr(Durable, "tick", failing)
     folder.registry.tick()
     assert folder.told == ["a: a fault of vwserve: ZeroDivisionError: a fault"]
-    journal = folder.durable("b")._journal
+    journal = folder.durable("b")._storage.journal
     assert journal is not None
     assert journal.unsynced == 0
 

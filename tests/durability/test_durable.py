@@ -293,7 +293,7 @@ def test_what_no_snapshot_needs_goes_from_the_journal(
     durable: Durable, around: Around, made: Blueprint, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vwserve.durability.journal.SEGMENT_BYTES", 100)
-    durable._journal._segment_bytes = 100  # type: ignore[union-attr]  # it is open
+    durable._storage.journal._segment_bytes = 100  # type: ignore[union-attr]  # it is open
     for number in range(0, 60, 10):
         learn(durable, LINES[number : number + 10])
         if number in (20, 40):

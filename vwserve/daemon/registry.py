@@ -7,8 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from vwserve.durability.durable import Durable, Surroundings, provenance_of
+from vwserve.durability.durable import Durable
+from vwserve.durability.provenance import provenance_of
 from vwserve.durability.static import build_static
+from vwserve.durability.surroundings import Surroundings
 from vwserve.errors import Problem, VwserveError
 from vwserve.learner import Bounds
 from vwserve.model.blueprint import Blueprint, fault

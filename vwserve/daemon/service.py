@@ -29,8 +29,9 @@ from vwserve.daemon.settings import Listen, Settings
 from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.switching import GivenUp, Switching
 from vwserve.daemon.turn import Turn
-from vwserve.durability.durable import Durable, Surroundings
+from vwserve.durability.durable import Durable
 from vwserve.durability.lineage import Lineage
+from vwserve.durability.surroundings import Surroundings
 from vwserve.errors import ConfigurationError, Place, Problem, VwserveError
 from vwserve.model.blueprint import Blueprint, fault
 from vwserve.model.drop import read_drops

@@ -18,9 +18,10 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from vwserve.daemon.apart import apart
 from vwserve.daemon.watching import Watch
-from vwserve.durability.durable import Durable, Successor
+from vwserve.durability.durable import Durable
 from vwserve.durability.lineage import Lineage
 from vwserve.durability.snapshot import SnapshotError
+from vwserve.durability.successor import Successor
 from vwserve.durability.taking import Taking
 from vwserve.errors import StateError
 from vwserve.model.blueprint import Blueprint

@@ -12,7 +12,7 @@ from pathlib import Path
 from vwserve.durability.lineage import Lineage
 from vwserve.durability.provenance import Provenance
 from vwserve.durability.recovery import Kept, other_kind
-from vwserve.durability.snapshots import Snapshots
+from vwserve.durability.snapshot import Snapshot
 from vwserve.durability.stretches import Stretches
 from vwserve.learner import Bounds
 from vwserve.model.blueprint import Blueprint
@@ -22,10 +22,12 @@ def found(
     folder: Path,
     blueprint: Blueprint,
     provenance: Provenance,
-    snapshots: Snapshots | None,
+    newest: Snapshot | None,
     report: Callable[[str], None],
 ) -> Lineage:
-    """The lineage to go on with in `folder`, which has no `lineage.json`; `report` is told where it has anything else.
+    """The lineage to go on with in `folder`, which has no `lineage.json` but perhaps a `newest` snapshot.
+
+    `report` is told what it goes on from, if from anything.
 
     Raises StateError where its journal has examples of another kind, and what building the model raises.
     """
@@ -36,7 +38,6 @@ def found(
     here = Kept.read(None, journal, multiline=multiline).opening.last
     if multiline and not here and Kept.read(None, journal, multiline=False).opening.last:
         raise other_kind(journal, multiline=False)
-    newest = next(snapshots.newest(lambda _: True), None) if snapshots is not None else None
     if newest is not None:
         report(f"{folder} has no lineage.json; it goes on from its newest snapshot, {newest.number}")
         moment = newest.moment

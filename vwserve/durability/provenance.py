@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vwserve.errors import StateError
 from vwserve.model.blueprint import Blueprint
 from vwserve.transforms.stated import Fingerprint
 
@@ -65,6 +66,14 @@ class Provenance:
                 if old != new
             ]
         return changes
+
+
+def provenance_of(blueprint: Blueprint) -> Provenance:
+    """What a model is made from; raises StateError where a file of it cannot be read."""
+    try:
+        return Provenance.of(blueprint)
+    except OSError as error:
+        raise StateError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 def file_digest(path: Path) -> str:
