@@ -17,7 +17,8 @@ from vwserve.daemon.loading import Loading
 from vwserve.daemon.registry import Registry
 from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.switching import Switching
-from vwserve.durability.durable import Durable, Surroundings
+from vwserve.durability.durable import Durable
+from vwserve.durability.surroundings import Surroundings
 from vwserve.learner import Bounds
 from vwserve.model.drop_folder import read_drops
 from vwserve.model.servable import Servable

@@ -8,7 +8,8 @@ from pathlib import Path
 from tests.daemon.memory import Reactor
 from tests.durability.power import Inline, QuickDisk
 from vwserve.durability.disk import Disk
-from vwserve.durability.durable import Durable, Surroundings
+from vwserve.durability.durable import Durable
+from vwserve.durability.surroundings import Surroundings
 from vwserve.learner import Bounds
 from vwserve.model.blueprint import Blueprint
 from vwserve.model.drop import read_drop

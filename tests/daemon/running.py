@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,8 @@ class Ran:
 
     def make(self) -> Daemon:
         """A daemon of the configuration as it is now."""
-        return Daemon(self.reactor, lambda: read_settings(self.folder / "vwserve.yaml"), executor=self.executor)
+        read = partial(read_settings, self.folder / "vwserve.yaml")
+        return Daemon(self.reactor, read, executor=self.executor, loader=self.executor)
 
     def configure(self, text: str) -> None:
         """Write the configuration."""
@@ -106,7 +108,9 @@ class Ran:
 
     def start(self) -> None:
         """Load and listen."""
-        result_of(self.daemon.load())
+        loading = Waiting(self.daemon.load())
+        self.reactor.settle()
+        assert loading.done
         result_of(self.daemon.listen())
 
     def stop(self) -> None:

@@ -17,6 +17,7 @@ from vwserve.durability.snapshot import SnapshotError
 from vwserve.durability.taking import Taking
 from vwserve.model.servable import Servable
 
+CTR = "--loss_function logistic --link logistic -b 10"
 GOOD, BAD, LATER = b"1 |u a\n" * 20, b"-1 |u a\n" * 40, b"-1 |u b\n1 |u a\n" * 5
 QUESTION = b"|u a\n|u b\n"
 
@@ -35,7 +36,7 @@ def ran(tmp_path: Path) -> Iterator[Ran]:
 
 def learned(*texts: bytes) -> bytes:
     """What a model is answered that learned just this."""
-    servable = Servable("fresh", "--loss_function logistic --link logistic -b 10")
+    servable = Servable("fresh", CTR)
     servable.answer(b"".join(texts))
     answers = servable.answer(QUESTION)
     servable.close()
@@ -278,7 +279,7 @@ def test_a_snapshot_of_a_model_that_was_made_otherwise_is_refused(ran: Ran) -> N
 
 def test_the_oldest_snapshot_that_is_kept_can_be_returned_to(ran: Ran) -> None:
     """To undo the return another one is taken, for which the oldest would have to go."""
-    ran.drop("ctr", "--loss_function logistic --link logistic -b 10\nsnapshot: {keep: 1}")
+    ran.drop("ctr", f"{CTR}\nsnapshot: {{keep: 1}}")
     ran.ctl("reload")
     ran.ask(GOOD)
     ran.ctl("snapshot ctr")
@@ -292,7 +293,7 @@ def test_the_oldest_snapshot_that_is_kept_can_be_returned_to(ran: Ran) -> None:
 
 
 def test_a_model_without_a_journal_goes_back_to_snapshots_only(ran: Ran) -> None:
-    ran.drop("ctr", "--loss_function logistic --link logistic -b 10\njournal: false")
+    ran.drop("ctr", f"{CTR}\njournal: false")
     ran.ctl("reload")
     ran.ask(GOOD)
     ran.ctl("snapshot ctr")
@@ -388,7 +389,7 @@ def test_a_model_that_is_removed_or_changed_during_a_rollback_is_what_its_drop_s
         assert " meanwhile; nothing was " in text
     if drop is None:
         assert ran.ask(b"!models\n") == b"\n"
-        ran.drop("ctr", "--loss_function logistic --link logistic -b 10")
+        ran.drop("ctr", CTR)
         assert ran.ctl("reload")["problems"] == []
         assert ran.ask(QUESTION) == learned(GOOD * (50 if done else 100))
     else:
@@ -399,6 +400,20 @@ def test_a_model_that_is_removed_or_changed_during_a_rollback_is_what_its_drop_s
     ran.restart()
     assert ran.ask(QUESTION) == before
     assert ran.stats()["lineage"] == lineage
+
+
+@pytest.mark.parametrize("drop", ["-b 11\non_change: fresh", f"{CTR}\njournal: false", f"{CTR}\nlearn: false"])
+def test_a_model_may_be_changed_while_its_snapshot_is_taken(drop: str, ran: Ran) -> None:
+    ran.ask(GOOD)
+    command = ran.command("snapshot ctr")
+    assert not command.done
+    ran.drop("ctr", drop)
+    assert result_of(ran.daemon.reload()) == []
+    assert command.answer["number"] == 1
+    expected = b"0\n0\n" if "fresh" in drop else learned(GOOD)
+    assert ran.ask(QUESTION) == expected
+    ran.restart()
+    assert ran.ask(QUESTION) == expected
 
 
 def test_a_model_may_be_removed_while_its_snapshot_is_taken(ran: Ran) -> None:

@@ -116,7 +116,7 @@ def test_a_fault_in_one_model_keeps_nobody_from_seeing_to_the_others(
     monkeypatch.setattr(Durable, "tick", failing)
     folder.registry.tick()
     assert folder.told == ["a: a fault of vwserve: ZeroDivisionError: a fault"]
-    journal = folder.durable("b")._journal
+    journal = folder.durable("b")._storage.journal
     assert journal is not None
     assert journal.unsynced == 0
 

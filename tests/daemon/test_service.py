@@ -205,6 +205,18 @@ def test_answers_that_wait_for_the_disk_are_given_before_it_stops(ran: Ran) -> N
     assert (ran.folder / "state" / "ctr" / "journal" / f"{1:020}.dat").read_bytes() == b"1 |u a\n"
 
 
+def test_answers_that_wait_for_the_disk_are_given_where_their_model_is_removed(ran: Ran) -> None:
+    ran.drop("ctr", "-b 10\njournal: {sync: always}")
+    ran.start()
+    client = ran.connect()
+    assert client.ask(b"1 |u a\n") == b""
+    (ran.folder / "models.d" / "ctr.yaml").unlink()
+    assert result_of(ran.daemon.reload()) == []
+    ran.reactor.settle()
+    assert client.answered() == b"0\n"
+    assert client.ask(b"|u a\n").startswith(b"!error no-model ")
+
+
 @pytest.mark.parametrize(("turns", "child"), [(0, False), (3, False), (6, False), (0, True), (2, True), (4, True)])
 def test_a_rollback_under_way_when_it_stops_breaks_nothing(
     turns: int, child: bool, ran: Ran, monkeypatch: pytest.MonkeyPatch

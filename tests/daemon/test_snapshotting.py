@@ -220,9 +220,9 @@ def test_one_that_fails_is_answered_and_logged_and_the_next_is_taken(world: Worl
 def test_one_whose_child_is_killed_is_answered_and_the_next_is_taken(world: World, a: Durable, b: Durable) -> None:
     learn(a)
     killed, next_one = world.take(a), world.take(b)
-    assert a._snapshots is not None
-    assert a._snapshots.taking is not None
-    a._snapshots.taking.stop()
+    assert a._storage.snapshots is not None
+    assert a._storage.snapshots.taking is not None
+    a._storage.snapshots.taking.stop()
     world.reactor.settle()
     with pytest.raises(SnapshotError, match="was ended by SIGKILL; is the memory full"):
         assert killed.result

@@ -13,9 +13,10 @@ from pathlib import Path
 from tests.durability.power import Clock, Inline, QuickDisk
 from tests.transforms.samples import KINDS
 from vwserve.durability.disk import Disk
-from vwserve.durability.durable import Durable, Surroundings
+from vwserve.durability.durable import Durable
 from vwserve.durability.recovery import WIDEST
 from vwserve.durability.snapshot import Snapshot
+from vwserve.durability.surroundings import Surroundings
 from vwserve.learner import Bounds
 from vwserve.learner.header import kept_options
 from vwserve.lines import block_of

@@ -25,6 +25,7 @@ from tests.durability.states import (
 from vwserve.durability.durable import Durable
 from vwserve.durability.lineage import Lineage
 from vwserve.durability.snapshot import SnapshotError
+from vwserve.durability.snapshots import Snapshots
 from vwserve.durability.stretches import Stretches
 from vwserve.errors import ArgumentsError, StateError
 from vwserve.model.blueprint import Blueprint
@@ -229,6 +230,23 @@ def test_what_is_learned_while_one_is_taken_is_not_in_it(
     kill(durable, state)
 
 
+def test_the_journal_of_what_a_snapshot_holds_is_to_be_on_the_disk_first(
+    durable: Durable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, object] = {}
+
+    def take_spied(snapshots: Snapshots, *arguments: object, **named: object) -> None:
+        given.update(named)
+
+    learn(durable, upto(5))
+    journal = durable._storage.journal
+    assert journal is not None
+    with monkeypatch.context() as context:
+        context.setattr(Snapshots, "take", take_spied)
+        durable.take()
+    assert (given["sync_first"], given["names_first"]) == (journal.descriptors, journal.folder)
+
+
 def test_the_next_one_is_due_an_interval_after_the_last(durable: Durable, around: Around, tmp_path: Path) -> None:
     assert durable.due_s == 1300.0
     around.clock.now = 1200.0
@@ -293,7 +311,7 @@ def test_what_no_snapshot_needs_goes_from_the_journal(
     durable: Durable, around: Around, made: Blueprint, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vwserve.durability.journal.SEGMENT_BYTES", 100)
-    durable._journal._segment_bytes = 100  # type: ignore[union-attr]  # it is open
+    durable._storage.journal._segment_bytes = 100  # type: ignore[union-attr]  # it is open
     for number in range(0, 60, 10):
         learn(durable, LINES[number : number + 10])
         if number in (20, 40):

@@ -28,7 +28,8 @@ def lineage_of(folder: Path, made: Blueprint, said: list[str]) -> Lineage:
     """What is found."""
     snapshots = folder / "snapshots"
     readable = Snapshots(snapshots, reading=True) if snapshots.is_dir() else None
-    return found(folder, made, Provenance.of(made), readable, said.append)
+    newest = next(readable.newest(lambda _: True), None) if readable is not None else None
+    return found(folder, made, Provenance.of(made), newest, said.append)
 
 
 @pytest.mark.parametrize(("text", "multiline"), [(SINGLE, False), (MULTIPLE, True)])

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.durability.test_lineage import LINEAGE, OTHERWISE
+from tests.durability.test_snapshot import SNAPSHOT
 from tests.durability.test_stretches import FAR, closed, numbers_of
-from vwserve.durability.intervention import NOTHING, intervene
+from vwserve.durability.intervention import NOTHING, gone_back, intervene
+from vwserve.durability.snapshot import Moment, Snapshot
 from vwserve.durability.stretches import Stretches
+from vwserve.errors import StateError
 
 skips = st.lists(st.tuples(st.integers(1, 50), st.integers(1, 50)).map(sorted).map(tuple), max_size=3)
 
@@ -69,3 +75,31 @@ def test_what_had_been_left_out_before_the_snapshot_stays_left_out() -> None:
 @pytest.mark.parametrize("skip", [(), [(1, 5)]])
 def test_nothing_came_yet(until: int | None, skip: list[tuple[int, int]]) -> None:
     assert intervene(0, base=NOTHING, passed=0, until=until, skip=skip) == Stretches()
+
+
+# -- the lineage that follows ------------------------------------------------------------------------------------------
+
+
+def at(learned: Stretches, journal: int) -> Snapshot:
+    """A snapshot."""
+    return replace(SNAPSHOT, moment=Moment(1, learned, journal))
+
+
+def test_a_return_is_the_next_lineage_of_the_same_model() -> None:
+    snapshot = at(Stretches(((1, 20),)), 30)
+    lineage = gone_back(LINEAGE, 100, snapshot, until=40, skip=[(5, 6)])
+    assert lineage == replace(LINEAGE, number=3, examples=Stretches(((1, 4), (7, 20), (31, 40), (101, None))))
+    assert str(gone_back(LINEAGE, 100, None).examples) == "101-"
+    assert str(gone_back(LINEAGE, 100, snapshot).examples) == "1-20, 101-"
+
+
+def test_there_is_no_return_to_what_was_made_otherwise() -> None:
+    with pytest.raises(StateError, match="snapshot 7 is of a model made otherwise: VW's arguments were"):
+        gone_back(replace(LINEAGE, provenance=OTHERWISE), 100, at(Stretches(((1, 20),)), 20))
+
+
+def test_there_is_no_learning_up_to_what_came_before_a_snapshot() -> None:
+    snapshot = at(Stretches(((1, 20),)), 30)
+    with pytest.raises(StateError, match="after example 30 is no way to a model that learned up to 29"):
+        gone_back(LINEAGE, 100, snapshot, until=29)
+    assert str(gone_back(LINEAGE, 100, snapshot, until=30).examples) == "1-20, 101-"

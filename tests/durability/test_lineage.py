@@ -180,6 +180,18 @@ def test_where_a_model_stands_is_on_its_way(examples: Stretches, journal: int) -
     assert moment.learned.begins(examples)
 
 
+@given(going_on)
+def test_what_comes_next_counts_and_has_a_number_that_was_not_given(examples: Stretches) -> None:
+    lineage = replace(LINEAGE, examples=examples)
+    assert lineage.passed == examples.ranges[-1][0] - 1
+    assert lineage.moment(lineage.passed + 1).learned.end == lineage.passed + 1
+
+
+def test_one_that_goes_on_without_what_is_lost_is_another() -> None:
+    lineage = LINEAGE.minus(Stretches(((41, 90),)))
+    assert (lineage.number, str(lineage.examples), lineage.passed) == (3, "1-40, 91-", 90)
+
+
 # -- another configuration ---------------------------------------------------------------------------------------------
 
 

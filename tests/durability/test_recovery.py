@@ -457,8 +457,8 @@ def test_it_goes_on_from_the_snapshot_where_all_would_be_too_much(
 
 def test_numbers_go_on_after_the_newest_snapshot_and_after_the_last_intervention(state: State) -> None:
     lineage = state.lineage
-    snapshots = Snapshots(state.folder / "snapshots", reading=True)
-    assert passed_by(lineage, snapshots) == 40
+    newest = Snapshots(state.folder / "snapshots", reading=True).described(2)
+    assert passed_by(lineage, newest) == 40
     assert passed_by(lineage, None) == 0
-    assert passed_by(replace(lineage, examples=Stretches(((1, 20), (56, None)))), snapshots) == 55
+    assert passed_by(replace(lineage, examples=Stretches(((1, 20), (56, None)))), newest) == 55
     assert passed_by(replace(lineage, examples=Stretches(())), None) == 0

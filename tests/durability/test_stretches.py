@@ -68,6 +68,13 @@ def test_those_without_a_stretch_which_may_be_empty(each: Stretches, first: int,
     assert goes_on(without) == goes_on(each)
 
 
+@given(stretches, stretches)
+def test_those_without_others(each: Stretches, others: Stretches) -> None:
+    rest = each.minus(others)
+    assert numbers_of(rest) == numbers_of(each) - numbers_of(others)
+    assert goes_on(rest) == (goes_on(each) and not goes_on(others))
+
+
 @given(stretches, number)
 def test_those_without_all_from_a_number_on(each: Stretches, first: int) -> None:
     without = each.without(first, None)

@@ -369,6 +369,23 @@ def test_caps_are_within_the_bounds_and_together_within_the_headroom(
     assert headroom.strain(caps.target, caps.importance, (caps.value * caps.weight) ** degree) <= 1.0
 
 
+@given(
+    st.builds(Headroom, slope=st.sampled_from([0.0, 1.0, 2.0]), degree=st.integers(1, 9), reach=st.floats(0.0, 1e12)),
+    st.builds(Bounds, st.floats(1.0, 1e30), st.floats(1.0, 1e30)),
+)
+def test_bounds_do_not_decide_which_of_the_lines_within_them_are_beyond_the_caps(
+    headroom: Headroom, bounds: Bounds
+) -> None:
+    """A line that comes again from a journal is taken within the widest bounds."""
+    caps, widest = headroom.caps(bounds), headroom.caps(Bounds(1e30, 1e30))
+    assert (caps.importance, caps.target, caps.value) == (
+        min(widest.importance, bounds.importance),
+        min(widest.target, bounds.magnitude),
+        min(widest.value, bounds.magnitude),
+    )
+    assert (caps.weight, caps.smallest) == (widest.weight, widest.smallest)
+
+
 def test_without_a_limit_the_caps_are_the_bounds() -> None:
     caps = UNLIMITED.caps(Bounds())
     assert (caps.importance, caps.target, caps.value) == (1e6, 1e12, 1e12)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.durability.power import Clock, Inline, QuickDisk
-from vwserve.durability.durable import Durable, Surroundings
+from vwserve.durability.durable import Durable
 from vwserve.durability.snapshot import Snapshot
+from vwserve.durability.surroundings import Surroundings
 from vwserve.learner import Bounds
 from vwserve.model.blueprint import Blueprint
 from vwserve.model.drop import read_drop

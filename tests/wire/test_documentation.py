@@ -8,7 +8,8 @@ from typing import get_args
 import pytest
 
 from tests.durability.power import Inline, QuickDisk
-from vwserve.durability.durable import Durable, Surroundings
+from vwserve.durability.durable import Durable
+from vwserve.durability.surroundings import Surroundings
 from vwserve.errors import ErrorCode
 from vwserve.learner import Bounds
 from vwserve.model.blueprint import Blueprint

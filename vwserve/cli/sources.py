@@ -114,7 +114,7 @@ def _file(arguments: argparse.Namespace, drop: ModelDrop) -> Iterator[Source]:
 
 @contextmanager
 def _journal(arguments: argparse.Namespace, drop: ModelDrop) -> Iterator[Source]:
-    from vwserve.durability.durable import provenance_of
+    from vwserve.durability.provenance import provenance_of
     from vwserve.durability.recovery import WIDEST
     from vwserve.replay import Wanted, relearn, resume_from, select
 

@@ -26,9 +26,10 @@ from vwserve.daemon.apart import built, held
 from vwserve.daemon.registry import Failed, Registry, Served
 from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.switching import GivenUp, Switching
-from vwserve.durability.durable import Durable, Surroundings, provenance_of
-from vwserve.durability.provenance import Provenance
+from vwserve.durability.durable import Durable
+from vwserve.durability.provenance import Provenance, provenance_of
 from vwserve.durability.static import build_pinned, build_static
+from vwserve.durability.surroundings import Surroundings
 from vwserve.errors import Problem, VwserveError
 from vwserve.model.blueprint import Blueprint, fault
 from vwserve.model.drop import ModelDrop

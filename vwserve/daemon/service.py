@@ -31,7 +31,8 @@ from vwserve.daemon.settings import Listen, Settings
 from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.switching import Switching
 from vwserve.daemon.turn import Turn
-from vwserve.durability.durable import Durable, Surroundings
+from vwserve.durability.durable import Durable
+from vwserve.durability.surroundings import Surroundings
 from vwserve.errors import ConfigurationError, Place, Problem
 
 _DRAIN_S = 10.0

@@ -21,10 +21,11 @@ from twisted.logger import Logger
 from vwserve.daemon.apart import apart, built, detached, held
 from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.watching import Watch
-from vwserve.durability.durable import Durable, Successor
+from vwserve.durability.durable import Durable
 from vwserve.durability.lineage import Lineage
 from vwserve.durability.provenance import Provenance
 from vwserve.durability.snapshot import SnapshotError
+from vwserve.durability.successor import Successor
 from vwserve.durability.taking import Taking
 from vwserve.errors import StateError
 from vwserve.model.blueprint import Blueprint

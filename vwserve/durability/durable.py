@@ -11,27 +11,25 @@ learned, and its client is told so; `unready` says why, and every `tick` sees wh
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from vwserve.durability.disk import Disk
 from vwserve.durability.errors import JournalError
-from vwserve.durability.founding import found
-from vwserve.durability.intervention import NOTHING, intervene
+from vwserve.durability.founding import former, found
+from vwserve.durability.intervention import gone_back
 from vwserve.durability.journal import Journal
 from vwserve.durability.keeping import Keeping
 from vwserve.durability.lineage import Lineage
-from vwserve.durability.lock import Lock
-from vwserve.durability.provenance import Provenance
+from vwserve.durability.provenance import Provenance, provenance_of
 from vwserve.durability.rebuilding import rebuild
-from vwserve.durability.recovery import Kept, Recovered, other_kind, passed_by, recover, replay
+from vwserve.durability.recovery import passed_by
 from vwserve.durability.snapshot import Snapshot, SnapshotError
 from vwserve.durability.snapshots import Snapshots
+from vwserve.durability.storage import Look, Storage
 from vwserve.durability.storing import model_file
-from vwserve.durability.stretches import Stretches
+from vwserve.durability.successor import Successor, catch_up, learned_by, prepare, resurrect
+from vwserve.durability.surroundings import Surroundings
 from vwserve.durability.taking import Taking
 from vwserve.errors import RequestError, StateError, VwserveError
 from vwserve.learner import Bounds
@@ -42,35 +40,7 @@ _RETRY_S = 5.0
 _KEEP_S = 60.0
 _NOT_NOW = RequestError("not-ready", "the model predicts, but cannot keep what it would learn now; try again later")
 
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a durable model works with: the Unix time in seconds, threads for what waits for the disk, and the log.
-
-    `owe` is told of each append to a journal whose examples are answered only once they are synced.
-    """
-
-    clock: Callable[[], float]
-    executor: Executor
-    report: Callable[[str], None]
-    owe: Callable[[Journal], None] = lambda _: None
-    disk: Disk = field(default_factory=Disk)
-
-
-@dataclass(slots=True)
-class Successor:
-    """A model of another lineage, on its way to take the place of the one that is served."""
-
-    lineage: Lineage
-    blueprint: Blueprint
-    recovered: Recovered
-    learned_upto: int
-    missed: int = 0
-    """How many examples came meanwhile that it cannot learn, since there is no journal."""
-
-    def close(self) -> None:
-        """Give it up."""
-        self.recovered.servable.close()
+_TwoNewest = tuple["Snapshot | None", "Snapshot | None"]
 
 
 class Durable:
@@ -88,20 +58,15 @@ class Durable:
         self.blueprint = blueprint
         self.unready = ""
         """Why it does not learn now; empty where it does."""
-        self._bounds = bounds
-        self._around = around
-        self._lock: Lock | None = None
-        self._journal: Journal | None = None
-        self._snapshots: Snapshots | None = None
-        self._passed = 0  # the last sequence number, as long as no journal is open
         self.newest: Snapshot | None = None
         """The newest snapshot that a restart would go on from."""
         self._former: Blueprint | None = None
-        self._pinned: list[int] = []
         self._before: Snapshot | None = None  # the one before it
-        self._multiline = False  # as the journal that is open is
-        self._settled: Lineage | None = None  # what lineage.json is known to say
-        self._seen: _Look = (None, 0, 0)  # what was on the disk at the start
+        self._pinned: list[int] = []
+        self._bounds = bounds
+        self._around = around
+        self._storage = Storage(folder, around, self._stop_learning)
+        self._seen = Look()  # what was on the disk at the start
         self._current = False  # whether the model that is served is the one on the disk
         self._remark: str | None = None
         self._reported = ""
@@ -109,16 +74,16 @@ class Durable:
         self.due_s = around.clock() + blueprint.drop.policy.snapshot_every_s
         """When the next snapshot is due."""
         try:
-            self._hold()
+            self._storage.hold()
             self._start()
         except BaseException:
-            self._release()
+            self._storage.release()
             raise
 
     @property
     def position(self) -> int:
         """The sequence number of the last example that came, learned or left out."""
-        return self._passed if self._journal is None else self._journal.last
+        return self._storage.position
 
     @property
     def outdated(self) -> bool:
@@ -136,145 +101,52 @@ class Durable:
 
     def statistics(self) -> dict[str, object]:
         """What there is to tell of its state on disk."""
-        newest = self.newest
+        newest, journal = self.newest, self._storage.journal
         age = {"number": newest.number, "age": self._around.clock() - newest.time_s} if newest is not None else None
         return {
             "snapshot": age,
-            "journal": self._journal.last if self._journal is not None else None,
+            "journal": journal.last if journal is not None else None,
             "lineage": self.lineage.number,
             "not_ready": self.unready or None,
         }
 
-    # -- starting ------------------------------------------------------------------------------------------------------
-
-    def _hold(self) -> None:
-        """Make the state this process's, if the disk lets it."""
-        disk = self._around.disk
-        try:
-            for path in reversed([path for path in (self.folder, *self.folder.parents) if not path.is_dir()]):
-                disk.make_folder(path)
-                disk.sync_folder(path.parent)
-            self._lock = Lock(self.folder)
-            self._snapshots = Snapshots(self._snapshots_folder, disk)
-        except OSError as error:
-            self._stop_learning(f"cannot use {error.filename or self.folder}: {error.strerror or error}")
-        except StateError as error:
-            if self._lock is None:
-                raise  # another process has it
-            self._stop_learning(str(error))
-
     def _start(self) -> None:
         """Recover the model, and have what it learns from now on kept."""
-        snapshots = self._snapshots or self._readable_snapshots()
+        storage, policy = self._storage, self.blueprint.drop.policy
         provenance = provenance_of(self.blueprint)
-        settled = Lineage.read(self.folder)
-        lineage = settled or found(self.folder, self.blueprint, provenance, snapshots, self._around.report)
-        self._passed = passed_by(lineage, snapshots)
-        if self._held and self.blueprint.drop.policy.journal:
-            self._open_journal(lineage.multiline)
-        kept = self._kept(lineage.multiline)
-        self._passed = kept.upto
-        seen = settled, _number(next(_newest(snapshots), None)), kept.opening.last
-        on_change = self.blueprint.drop.policy.on_change
-        if lineage.kept(provenance, on_change, kept.upto):
+        settled, newest = storage.read_lineage(), next(storage.newest(), None)
+        lineage = settled or found(self.folder, self.blueprint, provenance, newest, self._around.report)
+        storage.passed = passed_by(lineage, newest)
+        if storage.held and policy.journal:
+            storage.open_journal(policy, lineage.multiline)
+        kept = storage.kept(lineage.multiline)
+        storage.passed = kept.upto
+        if lineage.kept(provenance, policy.on_change, kept.upto):
             self._former = self.blueprint = former(self.blueprint, lineage, kept.upto)
             aspired = lineage
         else:
-            aspired = lineage.aspired(provenance, on_change, kept.upto)
-        recovered = recover(self.blueprint, aspired, kept, on_change=on_change)
+            aspired = lineage.aspired(provenance, policy.on_change, kept.upto)
+        successor = resurrect(self.blueprint, aspired, storage, kept)
         try:
-            lineage = self._of_kind(recovered)
-            newest = self._two_newest(lineage, recovered.snapshot)
+            two_newest = self._two_newest(successor)
         except BaseException:
-            recovered.servable.close()
+            successor.close()
             raise
-        self._settled, self._seen = settled, seen
-        self._current = self._held and (self._journal is not None or not self.blueprint.drop.policy.journal)
-        if self._held:
-            self._settle(lineage)
-        self._succeed(Successor(lineage, self.blueprint, recovered, kept.upto), newest)
-
-    @property
-    def _held(self) -> bool:
-        """Whether the state is this process's, to write in."""
-        return self._lock is not None and self._snapshots is not None
-
-    def _of_kind(self, recovered: Recovered) -> Lineage:
-        """The lineage of what was recovered; raises StateError where that cannot read what the journal has."""
-        lineage, multiline = recovered.lineage, recovered.servable.multiline
-        if multiline != lineage.multiline and self.position:
-            raise other_kind(self._journal_folder, lineage.multiline)
-        return replace(lineage, multiline=multiline)
-
-    def _open_journal(self, multiline: bool) -> None:
-        policy, around = self.blueprint.drop.policy, self._around
-        self._close_journal()
-        self._multiline = multiline
-        try:
-            self._journal = Journal(
-                self._journal_folder,
-                multiline=multiline,
-                sync=policy.sync,
-                keep_s=policy.journal_keep_s,
-                clock=around.clock,
-                executor=around.executor,
-                after=self._passed,
-                disk=around.disk,
-            )
-        except JournalError as error:
-            self._stop_learning(str(error))
-            return
-        for remark in self._journal.opening.remarks:
-            around.report(remark)
-
-    def _close_journal(self) -> None:
-        journal, self._journal = self._journal, None
-        if journal is not None:
-            self._passed = journal.last
-            try:
-                journal.close()
-            except JournalError as error:
-                self._around.report(str(error))
-
-    def _settle(self, lineage: Lineage) -> None:
-        """Have this lineage count from now on, if it is not known to do, and the disk lets it."""
-        if self._settled == lineage:
-            return
-        self._settled = None
-        try:
-            lineage.write(self._around.disk, self.folder)
-        except OSError as error:
-            self._stop_learning(f"cannot write in {self.folder}: {error.strerror or error}")
-        else:
-            self._settled = lineage
-
-    def _kept(self, multiline: bool) -> Kept:
-        """What there is to recover from; raises JournalError."""
-        snapshots = self._snapshots or self._readable_snapshots()
-        if self._journal is None:
-            return Kept.read(snapshots, self._journal_folder, multiline=multiline, passed=self._passed)
-        return Kept(snapshots, self._journal_folder, self._journal.extent, self._journal.last)
-
-    def _readable_snapshots(self) -> Snapshots | None:
-        return Snapshots(self._snapshots_folder, reading=True) if self._snapshots_folder.is_dir() else None
-
-    @property
-    def _journal_folder(self) -> Path:
-        return self.folder / "journal"
-
-    @property
-    def _snapshots_folder(self) -> Path:
-        return self.folder / "snapshots"
+        self._seen = Look(settled, newest.number if newest is not None else 0, kept.opening.last)
+        self._current = storage.held and (storage.journal is not None or not policy.journal)
+        if storage.held:
+            storage.settle(successor.lineage)
+        self._succeed(successor, two_newest)
 
     # -- learning ------------------------------------------------------------------------------------------------------
 
     def _keep(self, text: bytes, examples: int) -> RequestError | None:
         """Take what is about to be learned; see vwserve.model.recording.Keep."""
-        journal = self._journal
+        journal = self._storage.journal
         if self.unready:
             return _NOT_NOW
         if journal is None:
-            self._passed += examples
+            self._storage.passed += examples
             return None
         try:
             journal.append(text, examples)
@@ -300,17 +172,18 @@ class Durable:
         policy = blueprint.drop.policy
         self.due_s = min(self.due_s, self._around.clock() + policy.snapshot_every_s)
         self.blueprint = blueprint
-        if self._journal is not None:
-            self._journal.configure(sync=policy.sync, keep_s=policy.journal_keep_s)
+        if self._storage.journal is not None:
+            self._storage.journal.configure(sync=policy.sync, keep_s=policy.journal_keep_s)
 
     # -- about once a second -------------------------------------------------------------------------------------------
 
     def tick(self) -> bool:
         """See to the journal, and try whether what failed works again; whether another servable is in place."""
         now_s = self._around.clock()
-        if self._journal is not None:
-            self._see_to(self._journal, now_s)
-        if not self.unready or now_s < self._retry_from_s or (self._journal is not None and self._journal.failed):
+        journal = self._storage.journal
+        if journal is not None:
+            self._see_to(journal, now_s)
+        if not self.unready or now_s < self._retry_from_s or (journal is not None and journal.failed):
             return False
         switched = self._try_again()
         self._retry_from_s = now_s + _RETRY_S if self.unready else 0.0
@@ -322,7 +195,6 @@ class Durable:
             self._stop_learning(str(journal.failed))
             if not journal.probe():
                 return
-            self._settled = None  # whatever became of the disk meanwhile
         if journal.remark != self._remark:
             self._remark = journal.remark
             if journal.remark:
@@ -333,15 +205,16 @@ class Durable:
 
     def _try_again(self) -> bool:
         """Have what failed work again; where it fails again, the model goes on as it is."""
-        before, position, self.unready = self.servable, self.position, ""
+        storage, before = self._storage, self.servable
+        position, self.unready = storage.position, ""
         try:
             if self._current:
                 self._resume()
             else:
                 self._open_again()
         except VwserveError as error:
-            self._close_journal()
-            self._passed = position
+            storage.close_journal()
+            storage.passed = position
             self._stop_learning(str(error))
         if not self.unready:
             self._reported = ""
@@ -353,42 +226,30 @@ class Durable:
 
     def _open_again(self) -> None:
         """Open what could not be opened at the start; the disk may have more now than could be read then."""
-        if not self._held:
-            self._release()
-            self._hold()
-        if not self._held:
+        if not self._storage.held:
+            self._storage.hold()
+        if not self._storage.held:
             return
-        look = self._look()
-        if look in (self._seen, (None, 0, 0)):
-            self._current, self._settled = True, look[0]
+        if self._storage.look(self.lineage.multiline) in (self._seen, Look()):
+            self._current = True
             self._resume()
         else:
             self._start()
 
-    def _look(self) -> _Look:
-        """What is on the disk: the lineage, the number of the newest snapshot, the last example of the journal."""
-        lineage = Lineage.read(self.folder)
-        multiline = (lineage or self.lineage).multiline
-        journal = Kept.read(None, self._journal_folder, multiline=multiline).opening
-        return lineage, _number(next(_newest(self._snapshots), None)), journal.last
-
     def _resume(self) -> None:
         """Go on with a state that is this process's, though it may have come back without what was in it."""
-        try:
-            if not self._snapshots_folder.is_dir():
-                self._around.disk.make_folder(self._snapshots_folder)
-        except OSError as error:
-            self._stop_learning(f"cannot make {self._snapshots_folder}: {error.strerror or error}")
+        storage, policy = self._storage, self.blueprint.drop.policy
+        if not storage.make_snapshots_folder():
             return
-        if self._journal is None and self.blueprint.drop.policy.journal:
-            self._open_journal(self.lineage.multiline)
-        self._settle(self.lineage)
-        newest = next(_newest(self._snapshots, self.lineage.holds), None)
-        self.newest, self._before = self._two_newest(self.lineage, newest)
+        if storage.journal is None and policy.journal:
+            storage.open_journal(policy, self.lineage.multiline)
+        storage.settle(self.lineage, anew=True)
+        newest = next(storage.newest(self.lineage.holds), None)
+        self.newest, self._before = newest, self._one_before(newest, self.lineage)
 
     def _let_go(self, journal: Journal) -> None:
         """Remove from the journal what is old and neither of the two newest snapshots needs."""
-        if self.newest is None or self._snapshots is None:
+        if self.newest is None:
             return
         needed = self.lineage.examples.after((self._before or self.newest).moment.learned.end)
         with suppress(JournalError):  # what it says, a failed tick says, too
@@ -398,31 +259,33 @@ class Durable:
 
     def snapshots(self) -> list[Snapshot]:
         """Those there are, the newest first; reads the disk, and may be called in any thread. Raises SnapshotError."""
-        snapshots = self._readable_snapshots()
+        snapshots = self._storage.read_snapshots()
         return snapshots.list() if snapshots is not None else []
 
     def described(self, number: int) -> Snapshot:
         """One of them; reads the disk, and may be called in any thread. Raises SnapshotError."""
-        return Snapshots(self._snapshots_folder, reading=True).described(number)
+        return Snapshots(self._storage.snapshots_folder, reading=True).described(number)
 
     @property
     def taking(self) -> bool:
         """Whether a snapshot is being taken."""
-        return self._snapshots is not None and self._snapshots.taking is not None
+        snapshots = self._storage.snapshots
+        return snapshots is not None and snapshots.taking is not None
 
     def take(self) -> Taking:
         """Begin to take a snapshot of the model as it is now; `finish` it once it is readable. Raises SnapshotError."""
-        if self._snapshots is None:
+        snapshots, journal = self._storage.snapshots, self._storage.journal
+        if snapshots is None:
             raise SnapshotError(f"no snapshot can be taken: {self.unready}")
         policy = self.blueprint.drop.policy
         self.put_off()
-        return self._snapshots.take(
+        return snapshots.take(
             self.servable,
             self.lineage.provenance,
             self.lineage.moment(self.position),
             now_s=self._around.clock(),
-            sync_first=self._journal.descriptors if self._journal is not None else (),
-            names_first=self._journal.folder if self._journal is not None else None,
+            sync_first=journal.descriptors if journal is not None else (),
+            names_first=journal.folder if journal is not None else None,
             keeping=Keeping(policy.snapshots, policy.hourly, policy.daily),
             pinned=self._pinned,
         )
@@ -442,23 +305,28 @@ class Durable:
 
     def finish(self) -> Snapshot:
         """The snapshot that was being taken; raises SnapshotError where none came about."""
-        assert self._snapshots is not None, "one is being taken"
-        taking = self._snapshots.taking
-        snapshot = self._snapshots.finish()
+        snapshots = self._storage.snapshots
+        assert snapshots is not None, "one is being taken"
+        taking = snapshots.taking
+        snapshot = snapshots.finish()
         if taking is not None and taking.remark:
             self._around.report(taking.remark)
         if self.lineage.holds(snapshot):
             self._before, self.newest = self.newest, snapshot
         return snapshot
 
-    def _two_newest(self, lineage: Lineage, newest: Snapshot | None) -> _Newest:
-        """The newest snapshot of a lineage, which is given, and the one before it; raises SnapshotError."""
-        older = _newest(self._snapshots, lambda each: newest is not None and each.number < newest.number)
-        return newest, next((each for each in older if lineage.holds(each)), None)
-
     def model_file(self, snapshot: Snapshot) -> Path:
         """The file of a snapshot, as `vw -i` reads it."""
-        return model_file(self._snapshots_folder, snapshot.number)
+        return model_file(self._storage.snapshots_folder, snapshot.number)
+
+    def _two_newest(self, successor: Successor) -> _TwoNewest:
+        """The newest snapshot of a successor, and the one before it; raises SnapshotError."""
+        newest = successor.recovered.snapshot
+        return newest, self._one_before(newest, successor.lineage)
+
+    def _one_before(self, newest: Snapshot | None, lineage: Lineage) -> Snapshot | None:
+        older = self._storage.newest(lambda each: newest is not None and each.number < newest.number)
+        return next((each for each in older if lineage.holds(each)), None)
 
     # -- successors ----------------------------------------------------------------------------------------------------
 
@@ -467,32 +335,13 @@ class Durable:
     ) -> Lineage:
         """The lineage of a return to a snapshot, or to the beginning; see `intervene`.
 
-        Raises StateError where that was learned by a model that is made otherwise than this one.
+        Raises StateError where there is no way to it.
         """
         if not self._current:
             raise StateError(f"{self.servable.name} cannot go back as long as it does not learn: {self.unready}")
-        base, passed = NOTHING, 0
-        if snapshot is not None:
-            base, passed = snapshot.moment.learned, snapshot.moment.journal
-            if changes := snapshot.provenance.changes(self.lineage.provenance):
-                raise StateError(f"snapshot {snapshot.number} is of a model made otherwise: {'; '.join(changes)}")
-        founded = self.lineage.founded
-        before = passed < founded and (snapshot is not None or until is not None or bool(skip))
-        if before or any(first <= founded for first, _ in skip):
-            raise StateError(
-                f"what this model learned up to example {founded} it learned before its drop changed, and cannot learn "
-                "again as it is made now; return to a snapshot that was taken since, or to 0 without a replay"
-            )
-        if until is not None and until < passed:
-            raise StateError(
-                f"a snapshot that was taken after example {passed} is no way to a model that learned up to {until}; "
-                "return to an older one"
-            )
-        if (until is not None or skip) and self._journal is None:
+        if (until is not None or skip) and self._storage.journal is None:
             raise StateError("there is no journal to learn again from; return to a snapshot alone")
-        examples = intervene(self.position, base=base, passed=passed, until=until, skip=skip)
-        number, founded = self.lineage.number + 1, founded if snapshot is not None else 0
-        return replace(self.lineage, number=number, examples=examples, founded=founded)
+        return gone_back(self.lineage, self.position, snapshot, until, skip)
 
     def replaced(self, blueprint: Blueprint, provenance: Provenance | None = None) -> Lineage:
         """The lineage of a model that is made otherwise, as its policy has it; raises StateError where that refuses.
@@ -514,92 +363,61 @@ class Durable:
 
         It returns the snapshot of that one, and raises SnapshotError.
         """
-        if self._snapshots is None:
+        if self._storage.snapshots is None:
             raise SnapshotError(f"nothing can be stored: {self.unready}")
         moment = lineage.moment(snapshot.moment.journal)
-        number = self._snapshots.reserve()
-        return partial(self._snapshots.take_again, snapshot, lineage.provenance, moment, number)
+        number = self._storage.snapshots.reserve()
+        return partial(self._storage.snapshots.take_again, snapshot, lineage.provenance, moment, number)
 
     def discard(self, number: int) -> None:
         """Remove a snapshot that came to nothing, in any thread; what keeps it from going is reported."""
         try:
-            if self._snapshots is not None:
-                self._snapshots.discard(number)
+            if self._storage.snapshots is not None:
+                self._storage.snapshots.discard(number)
         except SnapshotError as error:
             self._around.report(str(error))
 
     def sequence_at(self, unix_s: float) -> int:
         """The last example known to have been learned by a time; reads the disk. Raises JournalError."""
-        return self._journal.sequence_at(unix_s) if self._journal is not None else self._passed
+        journal = self._storage.journal
+        return journal.sequence_at(unix_s) if journal is not None else self.position
 
     def verified(self, lineage: Lineage) -> list[int]:
         """The number of the snapshot that a lineage goes on from, if any; reads all of it, in any thread."""
-        snapshots = self._readable_snapshots()
+        snapshots = self._storage.read_snapshots()
         newest = snapshots.newest_good(lineage.holds).snapshot if snapshots is not None else None
         return [newest.number] if newest is not None else []
 
     def to_replay(self, lineage: Lineage, verified: Collection[int]) -> int:
         """How many examples there are to learn again for a lineage that goes on from a verified snapshot."""
-        newest = self._described(verified)
-        learned = newest.moment.learned.end if newest is not None else 0
-        return lineage.examples.after(learned).examples_upto(self.position)
+        return lineage.examples.after(learned_by(self._storage, verified)).examples_upto(self.position)
 
     def rebuild(self, lineage: Lineage, blueprint: Blueprint | None = None) -> Taking:
         """Begin to learn a lineage in a child, up to now; `rebuilt` once it is readable. Raises SnapshotError."""
-        if self._snapshots is None:
+        snapshots, journal = self._storage.snapshots, self._storage.journal
+        if snapshots is None:
             raise SnapshotError(f"nothing can be stored: {self.unready}")
         return rebuild(
             blueprint or self.blueprint,
             lineage,
-            self._kept(lineage.multiline),
-            self._snapshots_folder,
+            self._storage.kept(lineage.multiline),
+            self._storage.snapshots_folder,
             self._around.disk,
-            number=self._snapshots.reserve(),
+            number=snapshots.reserve(),
             now_s=self._around.clock(),
-            sync_first=self._journal.descriptors if self._journal is not None else (),
-            names_first=self._journal.folder if self._journal is not None else None,
+            sync_first=journal.descriptors if journal is not None else (),
+            names_first=journal.folder if journal is not None else None,
         )
 
     def successor(
         self, lineage: Lineage, verified: Collection[int] = (), blueprint: Blueprint | None = None
     ) -> Successor:
         """A model of another lineage, as a snapshot has it; `catch_up` learns the rest. Raises as `recover` does."""
-        blueprint = blueprint or self.blueprint
-        newest = self._described(verified)
-        upto = newest.moment.learned.end if newest is not None else 0
-        kept = replace(self._kept(lineage.multiline), upto=upto)
-        recovered = recover(blueprint, lineage, kept, verified)
-        try:
-            lineage = self._of_kind(recovered)
-        except BaseException:
-            recovered.servable.close()
-            raise
-        learned = recovered.snapshot.moment.learned.end if recovered.snapshot is not None else upto
-        return Successor(lineage, blueprint, recovered, learned)
+        return prepare(blueprint or self.blueprint, lineage, self._storage, verified)
 
     def catch_up(self, successor: Successor) -> Iterator[int]:
-        """Have a successor learn what it has not yet, block by block; ends once nothing is left.
-
-        Raises StateError where the journal does not have it. Without a journal it goes on without what came meanwhile.
-        """
-        while successor.learned_upto < (position := self.position):
-            missing = successor.lineage.examples.after(successor.learned_upto).upto(position)
-            if missing and not self.blueprint.drop.policy.journal:
-                successor.lineage = replace(successor.lineage, examples=successor.lineage.examples.minus(missing))
-                successor.missed += missing.examples_upto(position)
-            elif missing:
-                self._check_journaled(missing, successor.lineage)
-                yield from replay(successor.recovered.servable, self._journal_folder, missing)
-            successor.learned_upto = position
-
-    def _check_journaled(self, wanted: Stretches, lineage: Lineage) -> None:
-        """Raise StateError where the journal lacks some of what is to be learned again."""
-        if lost := self._kept(lineage.multiline).lacking(wanted):
-            skips = " ".join(f"skip {first}..{last}" for first, last in lost)
-            raise StateError(
-                f"{self._journal_folder} does not have the examples {lost}, which are to be learned again; go on from "
-                f"a snapshot that has learned them, or leave them out ({skips})"
-            )
+        """Have a successor learn what it has not yet, block by block; ends once nothing is left. Raises StateError."""
+        return catch_up(successor, self._storage)
 
     def adopt(self, successor: Successor) -> Servable:
         """Have a successor that has caught up serve from now on; the servable that did, which is to be closed.
@@ -612,16 +430,15 @@ class Durable:
             raise StateError(f"{before.name} was made another meanwhile; nothing was switched")
         if successor.learned_upto < self.position:
             raise StateError(f"{before.name} learned more meanwhile; nothing was switched")
-        newest = self._two_newest(successor.lineage, successor.recovered.snapshot)
+        newest = self._two_newest(successor)
         if self._current:
             try:
-                successor.lineage.write(self._around.disk, self.folder)
+                self._storage.write_lineage(successor.lineage)
             except OSError as error:
                 self._put_back()
                 raise StateError(
                     f"cannot write in {self.folder}: {error.strerror or error}; nothing was switched"
                 ) from error
-            self._settled = successor.lineage
         self._succeed(successor, newest)
         if successor.missed:
             missed = f"{successor.missed} examples that came while it was made"
@@ -630,27 +447,20 @@ class Durable:
 
     def _put_back(self) -> None:
         """Have lineage.json say what it said: the disk may have failed after the new one was in its place."""
-        try:
-            self._settled = Lineage.read(self.folder)
-        except StateError:
-            self._settled = None
-        self._settle(self.lineage)
+        with suppress(StateError):  # it is written anew then
+            self._storage.read_lineage()
+        self._storage.settle(self.lineage)
 
-    def _succeed(self, successor: Successor, newest: _Newest) -> None:
+    def _succeed(self, successor: Successor, newest: _TwoNewest) -> None:
         recovered = successor.recovered
         self.blueprint, self.lineage = successor.blueprint, successor.lineage
         self.newest, self._before = newest
-        if self._journal is not None and self._multiline != self.lineage.multiline:
-            self._open_journal(self.lineage.multiline)  # it is empty
+        self._storage.suit_journal(self.blueprint.drop.policy, self.lineage.multiline)
         for remark in recovered.remarks:
             self._around.report(remark)
         recovered.servable.limit(self._bounds)
         recovered.servable.record(self._keep)
         self.servable = recovered.servable
-
-    def _described(self, verified: Collection[int]) -> Snapshot | None:
-        snapshots = self._readable_snapshots()
-        return snapshots.described(max(verified)) if snapshots is not None and verified else None
 
     # -- ending --------------------------------------------------------------------------------------------------------
 
@@ -661,7 +471,7 @@ class Durable:
         if self.changed and not self.unready:
             self._finish_last(self.take)
         self.servable.close()
-        self._release()
+        self._storage.release()
 
     def _finish_last(self, begin: Callable[[], object] = lambda: None) -> None:
         try:
@@ -669,38 +479,3 @@ class Durable:
             self.finish()
         except SnapshotError as error:
             self._around.report(str(error))
-
-    def _release(self) -> None:
-        self._close_journal()
-        if self._lock is not None:
-            self._lock.release()
-        self._lock = self._snapshots = None
-
-
-_Look = tuple[Lineage | None, int, int]
-_Newest = tuple[Snapshot | None, Snapshot | None]
-
-
-def provenance_of(blueprint: Blueprint) -> Provenance:
-    """What a model is made from; raises StateError where a file of it cannot be read."""
-    try:
-        return Provenance.of(blueprint)
-    except OSError as error:
-        raise StateError(f"cannot read {error.filename}: {error.strerror}") from error
-
-
-def former(blueprint: Blueprint, lineage: Lineage, passed: int) -> Blueprint:
-    """The blueprint of a model as it was made before its drop changed, of which everything is `kept`."""
-    provenance = lineage.provenance
-    former = blueprint.former(provenance.arguments, len(provenance.transforms))
-    if former is None:
-        raise lineage.refused(provenance.changes(provenance_of(blueprint)), passed)
-    return former
-
-
-def _number(snapshot: Snapshot | None) -> int:
-    return snapshot.number if snapshot is not None else 0
-
-
-def _newest(snapshots: Snapshots | None, wanted: Callable[[Snapshot], bool] = lambda _: True) -> Iterator[Snapshot]:
-    return snapshots.newest(wanted) if snapshots is not None else iter(())

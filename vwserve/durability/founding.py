@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vwserve.durability.lineage import Lineage
-from vwserve.durability.provenance import Provenance
+from vwserve.durability.provenance import Provenance, provenance_of
 from vwserve.durability.recovery import Kept, other_kind
-from vwserve.durability.snapshots import Snapshots
+from vwserve.durability.snapshot import Snapshot
 from vwserve.durability.stretches import Stretches
 from vwserve.learner import Bounds
 from vwserve.model.blueprint import Blueprint
@@ -22,10 +22,12 @@ def found(
     folder: Path,
     blueprint: Blueprint,
     provenance: Provenance,
-    snapshots: Snapshots | None,
+    newest: Snapshot | None,
     report: Callable[[str], None],
 ) -> Lineage:
-    """The lineage to go on with in `folder`, which has no `lineage.json`; `report` is told where it has anything else.
+    """The lineage to go on with in `folder`, which has no `lineage.json` but perhaps a `newest` snapshot.
+
+    `report` is told what it goes on from, if from anything.
 
     Raises StateError where its journal has examples of another kind, and what building the model raises.
     """
@@ -36,7 +38,6 @@ def found(
     here = Kept.read(None, journal, multiline=multiline).opening.last
     if multiline and not here and Kept.read(None, journal, multiline=False).opening.last:
         raise other_kind(journal, multiline=False)
-    newest = next(snapshots.newest(lambda _: True), None) if snapshots is not None else None
     if newest is not None:
         report(f"{folder} has no lineage.json; it goes on from its newest snapshot, {newest.number}")
         moment = newest.moment
@@ -45,3 +46,12 @@ def found(
     if here:
         report(f"{folder} has neither lineage.json nor a snapshot; it learns all {here} examples of its journal")
     return Lineage(1, provenance, Stretches(), multiline)
+
+
+def former(blueprint: Blueprint, lineage: Lineage, passed: int) -> Blueprint:
+    """The blueprint of a model as it was made before its drop changed, of which everything is `kept`."""
+    provenance = lineage.provenance
+    former = blueprint.former(provenance.arguments, len(provenance.transforms))
+    if former is None:
+        raise lineage.refused(provenance.changes(provenance_of(blueprint)), passed)
+    return former

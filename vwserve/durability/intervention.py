@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 
+from vwserve.durability.lineage import Lineage
+from vwserve.durability.snapshot import Snapshot
 from vwserve.durability.stretches import Stretches
+from vwserve.errors import StateError
 
 NOTHING = Stretches(())
 
@@ -31,3 +35,36 @@ def intervene(
     for first, last in skipped:
         examples = examples.without(first, min(last, at)) if first <= at else examples
     return examples.then(at + 1)
+
+
+def gone_back(
+    lineage: Lineage,
+    at: int,
+    snapshot: Snapshot | None,
+    until: int | None = None,
+    skip: Collection[tuple[int, int]] = (),
+) -> Lineage:
+    """The lineage that follows a return from `at` to a snapshot, or to the beginning; see `intervene`.
+
+    Raises StateError where that was learned by a model that was made otherwise, or is of after `until`.
+    """
+    base, passed = NOTHING, 0
+    if snapshot is not None:
+        base, passed = snapshot.moment.learned, snapshot.moment.journal
+        if changes := snapshot.provenance.changes(lineage.provenance):
+            raise StateError(f"snapshot {snapshot.number} is of a model made otherwise: {'; '.join(changes)}")
+    founded = lineage.founded
+    learns_again = snapshot is not None or until is not None or bool(skip)
+    if (learns_again and passed < founded) or any(first <= founded for first, _ in skip):
+        raise StateError(
+            f"what this model learned up to example {founded} it learned before its drop changed, and cannot learn "
+            "again as it is made now; return to a snapshot that was taken since, or to 0 without a replay"
+        )
+    if until is not None and until < passed:
+        raise StateError(
+            f"a snapshot that was taken after example {passed} is no way to a model that learned up to {until}; return "
+            "to an older one"
+        )
+    examples = intervene(at, base=base, passed=passed, until=until, skip=skip)
+    founded = founded if snapshot is not None else 0
+    return replace(lineage, number=lineage.number + 1, examples=examples, founded=founded)

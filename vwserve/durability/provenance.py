@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vwserve.errors import StateError
 from vwserve.learner import continues
 from vwserve.model.blueprint import Blueprint
 from vwserve.transforms.stated import Fingerprint
@@ -75,6 +76,14 @@ class Provenance:
         """
         alike = self.initial == now.initial and now.transforms[: len(self.transforms)] == self.transforms
         return alike and continues(self.arguments, now.arguments)
+
+
+def provenance_of(blueprint: Blueprint) -> Provenance:
+    """What a model is made from; raises StateError where a file of it cannot be read."""
+    try:
+        return Provenance.of(blueprint)
+    except OSError as error:
+        raise StateError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 def file_digest(path: Path) -> str:

@@ -78,9 +78,8 @@ class Kept:
         return wanted.minus(had)
 
 
-def passed_by(lineage: Lineage, snapshots: Snapshots | None) -> int:
-    """The last sequence number that anything but the journal tells of."""
-    newest = next(snapshots.newest(lambda _: True), None) if snapshots is not None else None
+def passed_by(lineage: Lineage, newest: Snapshot | None) -> int:
+    """The last sequence number that anything but the journal tells of: the lineage, or the newest snapshot."""
     return max(lineage.passed, newest.moment.journal if newest is not None else 0)
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vwserve.durability.durable import former, provenance_of
-from vwserve.durability.founding import found
+from vwserve.durability.founding import former, found
 from vwserve.durability.lineage import Lineage
+from vwserve.durability.provenance import provenance_of
 from vwserve.durability.recovery import Kept, Recovered, passed_by, recover
 from vwserve.durability.snapshot import Snapshot
 from vwserve.durability.snapshots import Snapshots
@@ -76,9 +76,10 @@ def build_static(
     if lineage is None and readable is None and not (folder / "journal").is_dir():
         return blueprint.build(bounds, version)
     provenance = provenance_of(blueprint)
+    newest = next(readable.newest(lambda _: True), None) if readable is not None else None
     if lineage is None:
-        lineage = found(folder, blueprint, provenance, readable, report)
-    kept = Kept.read(readable, folder / "journal", multiline=lineage.multiline, passed=passed_by(lineage, readable))
+        lineage = found(folder, blueprint, provenance, newest, report)
+    kept = Kept.read(readable, folder / "journal", multiline=lineage.multiline, passed=passed_by(lineage, newest))
     on_change, learner = blueprint.drop.policy.on_change, blueprint
     if lineage.kept(provenance, on_change, kept.upto):
         learner = former(blueprint, lineage, kept.upto)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vwserve.durability.durable import provenance_of
+from vwserve.durability.provenance import provenance_of
 from vwserve.durability.snapshot import Snapshot
 from vwserve.durability.snapshots import Snapshots
 from vwserve.durability.storing import NUMBERED

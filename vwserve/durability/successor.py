@@ -1,0 +1,85 @@
+"""A model of another lineage, made beside the one that is served, on its way to take its place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+
+from vwserve.durability.lineage import Lineage
+from vwserve.durability.recovery import Kept, Recovered, other_kind, recover, replay
+from vwserve.durability.storage import Storage
+from vwserve.durability.stretches import Stretches
+from vwserve.errors import StateError
+from vwserve.model.blueprint import Blueprint
+
+
+@dataclass(slots=True)
+class Successor:
+    """A model of `lineage` that has learned what there is of that up to `learned_upto`."""
+
+    lineage: Lineage
+    blueprint: Blueprint
+    recovered: Recovered
+    learned_upto: int
+    missed: int = 0
+    """How many examples came meanwhile that it cannot learn, since there is no journal."""
+
+    def close(self) -> None:
+        """Give it up."""
+        self.recovered.servable.close()
+
+
+def resurrect(blueprint: Blueprint, lineage: Lineage, storage: Storage, kept: Kept) -> Successor:
+    """The model of a lineage as far as what is `kept` makes it; raises as `recover` does."""
+    on_change = blueprint.drop.policy.on_change
+    return _successor(blueprint, recover(blueprint, lineage, kept, on_change=on_change), storage, kept.upto)
+
+
+def prepare(blueprint: Blueprint, lineage: Lineage, storage: Storage, verified: Collection[int]) -> Successor:
+    """The model of a lineage as a verified snapshot has it, or as it begins; raises as `recover` does."""
+    upto = learned_by(storage, verified)
+    recovered = recover(blueprint, lineage, replace(storage.kept(lineage.multiline), upto=upto), verified)
+    learned = recovered.snapshot.moment.learned.end if recovered.snapshot is not None else upto
+    return _successor(blueprint, recovered, storage, learned)
+
+
+def learned_by(storage: Storage, verified: Collection[int]) -> int:
+    """The last example that a verified snapshot has learned, 0 without one; raises SnapshotError."""
+    snapshots = storage.read_snapshots()
+    if snapshots is None or not verified:
+        return 0
+    return snapshots.described(max(verified)).moment.learned.end
+
+
+def catch_up(successor: Successor, storage: Storage) -> Iterator[int]:
+    """Have a successor learn what it has not yet, block by block; ends once nothing is left.
+
+    Raises StateError where the journal does not have it. Without a journal it goes on without what came meanwhile.
+    """
+    while successor.learned_upto < (position := storage.position):
+        missing = successor.lineage.examples.after(successor.learned_upto).upto(position)
+        if missing and storage.journal is None:
+            successor.lineage = replace(successor.lineage, examples=successor.lineage.examples.minus(missing))
+            successor.missed += missing.examples_upto(position)
+        elif missing:
+            _check_journaled(missing, successor.lineage, storage)
+            yield from replay(successor.recovered.servable, storage.journal_folder, missing)
+        successor.learned_upto = position
+
+
+def _successor(blueprint: Blueprint, recovered: Recovered, storage: Storage, learned_upto: int) -> Successor:
+    """Raises StateError where what was recovered cannot read what the journal has."""
+    lineage, servable = recovered.lineage, recovered.servable
+    if servable.multiline != lineage.multiline and storage.position:
+        servable.close()
+        raise other_kind(storage.journal_folder, lineage.multiline)
+    return Successor(replace(lineage, multiline=servable.multiline), blueprint, recovered, learned_upto)
+
+
+def _check_journaled(wanted: Stretches, lineage: Lineage, storage: Storage) -> None:
+    if lost := storage.kept(lineage.multiline).lacking(wanted):
+        skips = " ".join(f"skip {first}..{last}" for first, last in lost)
+        raise StateError(
+            f"{storage.journal_folder} does not have the examples {lost}, which are to be learned again; go on from a "
+            f"snapshot that has learned them, or leave them out ({skips})"
+        )
