@@ -349,6 +349,13 @@ def test_a_gap_is_gone_over_and_named(state: State) -> None:
     state.check([*upto(40), *range(51, 61)], "it goes on without the examples 41-50: neither a good snapshot nor")
 
 
+def test_a_gap_is_not_gone_over_where_somebody_asked_for_the_whole(state: State) -> None:
+    state.harm(2)
+    state.remove(31)
+    with pytest.raises(StateError, match=r"does not have the examples 31-40, .*leave them out \(skip 31\.\.40\)"):
+        recover(state.made, state.lineage, kept(state.folder), whole=True)
+
+
 def test_a_gap_within_what_is_learned_again_is_named_just_so(state: State) -> None:
     state.harm(2)
     state.remove(31)
