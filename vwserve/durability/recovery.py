@@ -88,7 +88,7 @@ def recover(
     """The model of this lineage, learning; snapshots `verified` just now are not verified again.
 
     It goes on without examples that neither a snapshot nor the journal has. Raises StateError where those are the first
-    ones, so that there is nothing to go on from, or where the `whole` lineage is asked for, and what building it raises.
+    ones, so that there is nothing to go on from, or where the `whole` is asked for, and what building it raises.
     """
     remarks: list[str] = []
     snapshots = kept.snapshots
