@@ -769,6 +769,9 @@ def test_on_a_disk_that_is_full_at_the_start_it_begins_to_learn_once_there_is_ro
     assert not wait(around, durable)
     assert (durable.unready, around.said[-1], Lineage.read(state)) == ("", "it learns again", durable.lineage)
     learn(durable, upto(10))
+    first = take(durable)
+    learn(durable, LINES[10:20])
+    roll_back(durable, first)  # it is as any other by now
     durable.close()
     durable = around.open(made, state)
     assert_same(durable.servable, made, upto(10))

@@ -146,6 +146,22 @@ def test_a_child_that_finds_no_way_says_why(durable: Durable, tmp_path: Path) ->
     assert rebuilt(durable, lineage) == 2
 
 
+def test_a_child_leaves_nothing_out_unasked(durable: Durable, made: Blueprint, tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    kill(durable, folder)
+    (folder / "journal" / f"{1:020}.dat").write_bytes(b"".join(line + b"\n" for line in LINES[:10]))
+    (folder / "journal" / f"{21:020}.dat").write_bytes(b"".join(line + b"\n" for line in LINES[20:30]))
+    again = Around().open(made, folder)
+    assert str(again.lineage.examples) == "1-10, 21-"
+    taking = again.rebuild(again.intervened(None, until=25))
+    with pytest.raises(SnapshotError, match=r"does not have the examples 11-20, .*\(skip 11\.\.20\)"):
+        taking.finish()
+    number = rebuilt(again, lineage := again.intervened(None, until=25, skip=[(11, 20)]))
+    switch(again, lineage, number)
+    assert_same(again.servable, made, [*LINES[:10], *LINES[20:25]])
+    kill(again, folder)
+
+
 def test_a_child_whose_disk_is_full_leaves_nothing(durable: Durable, tmp_path: Path) -> None:
     disk = durable._around.disk
     assert isinstance(disk, FaultyDisk)

@@ -43,7 +43,7 @@ def rebuild(
     draft = Snapshot(number, now_s, lineage.provenance, EMPTY, lineage.moment(kept.upto), exact=True)
 
     def make() -> tuple[Snapshot, Learner]:
-        servable = recover(blueprint, lineage, kept).servable
+        servable = recover(blueprint, lineage, kept, whole=True).servable
         learner = servable.learner
         snapshot = Snapshot(number, now_s, lineage.provenance, servable.state(), draft.moment, exact=learner.tells_all)
         return snapshot, learner

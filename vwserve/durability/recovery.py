@@ -89,12 +89,14 @@ def recover(
     kept: Kept,
     verified: Collection[int] = (),
     on_change: OnChange = "refuse",
+    *,
+    whole: bool = False,
 ) -> Recovered:
     """The model of this lineage, learning; snapshots `verified` just now are not verified again.
 
     It goes on without examples that neither a snapshot nor the journal has. Raises StateError where those are the first
-    ones, so that there is nothing to go on from, and what building it raises. Where the lineage was founded on a
-    snapshot and there is none that leads to it, `on_change` says what becomes of it.
+    ones, so that there is nothing to go on from, or where the `whole` is asked for, and what building it raises. Where
+    the lineage was founded on a snapshot and there is none that leads to it, `on_change` says what becomes of it.
     """
     remarks: list[str] = []
     snapshots = kept.snapshots
@@ -119,6 +121,8 @@ def recover(
                 f"{kept.folder} {begins}, and this model needs those from {missing.ranges[0][0]} on, since no snapshot "
                 f"that has them is good; restore older files, or move {kept.folder.parent} away to begin anew"
             )
+        if whole:
+            raise not_journaled(kept.folder, lost)
         remarks.append(f"it goes on without the examples {lost}: neither a good snapshot nor {kept.folder} has them")
         missing, lineage = missing.minus(lost), lineage.minus(lost)
     resumed = snapshots.resumed(snapshot) if snapshots is not None and snapshot is not None else None
@@ -148,6 +152,15 @@ def replay(servable: Servable, folder: Path, examples: Iterable[tuple[int, int |
             else:
                 servable.answer(block)
             yield examples_in(block, servable.multiline)
+
+
+def not_journaled(folder: Path, lost: Stretches) -> StateError:
+    """A journal lacks what somebody asked for to be learned again."""
+    skips = " ".join(f"skip {first}..{last}" for first, last in lost)
+    return StateError(
+        f"{folder} does not have the examples {lost}, which are to be learned again; go on from a snapshot that has "
+        f"learned them, or leave them out ({skips})"
+    )
 
 
 def other_kind(folder: Path, multiline: bool) -> StateError:

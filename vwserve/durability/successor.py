@@ -6,10 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from vwserve.durability.lineage import Lineage
-from vwserve.durability.recovery import Kept, Recovered, other_kind, recover, replay
+from vwserve.durability.recovery import Kept, Recovered, not_journaled, other_kind, recover, replay
 from vwserve.durability.storage import Storage
-from vwserve.durability.stretches import Stretches
-from vwserve.errors import StateError
 from vwserve.model.blueprint import Blueprint
 
 
@@ -62,7 +60,8 @@ def catch_up(successor: Successor, storage: Storage) -> Iterator[int]:
             successor.lineage = replace(successor.lineage, examples=successor.lineage.examples.minus(missing))
             successor.missed += missing.examples_upto(position)
         elif missing:
-            _check_journaled(missing, successor.lineage, storage)
+            if lost := storage.kept(successor.lineage.multiline).lacking(missing):
+                raise not_journaled(storage.journal_folder, lost)
             yield from replay(successor.recovered.servable, storage.journal_folder, missing)
         successor.learned_upto = position
 
@@ -74,12 +73,3 @@ def _successor(blueprint: Blueprint, recovered: Recovered, storage: Storage, lea
         servable.close()
         raise other_kind(storage.journal_folder, lineage.multiline)
     return Successor(replace(lineage, multiline=servable.multiline), blueprint, recovered, learned_upto)
-
-
-def _check_journaled(wanted: Stretches, lineage: Lineage, storage: Storage) -> None:
-    if lost := storage.kept(lineage.multiline).lacking(wanted):
-        skips = " ".join(f"skip {first}..{last}" for first, last in lost)
-        raise StateError(
-            f"{storage.journal_folder} does not have the examples {lost}, which are to be learned again; go on from a "
-            f"snapshot that has learned them, or leave them out ({skips})"
-        )
