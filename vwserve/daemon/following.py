@@ -85,7 +85,8 @@ class Following:
     def tell(self) -> list[str]:
         """Tell the log what is wrong, as far as it was not told; returns all of it."""
         remarks = list(self._remarks(self._read))
-        wrong = {str(problem): None for problem in (*self._unread, *(each.problem for each in self._registry.failed))}
+        failed = (each.problem for each in self._registry.failed)
+        wrong = {str(problem): None for problem in (*self._unread, *failed, *self._registry.traffic.problems)}
         self._say(remarks, self.log.warn)
         self._say(wrong, self.log.error)
         self._told = {*wrong, *remarks}
@@ -106,8 +107,8 @@ class Following:
         for drop in drops:
             yield from (f"{drop.path}: {key} has no effect in this release" for key in drop.without_effect)
             yield from (f"{drop.path}: {key} has no effect on a static model" for key in drop.idle)
-            served = self._registry.get(drop.name)
-            yield from (f"{drop.path}: {remark}" for remark in (served.remarks if served is not None else ()))
+            served = self._registry.served(drop.name)
+            yield from (f"{drop.path}: {remark}" for remark in (served.servable.remarks if served is not None else ()))
 
     async def _begin(self) -> Deferred[None]:
         """Read the folder, and have loaded what it describes; returns what fires at the end of that."""

@@ -132,8 +132,10 @@ class Loading:
         does what came of `unfinished` files. Fires once all is as far as it comes, but for what a child has to learn
         again, or waits for the end of a rollback; the registry has what is wrong.
         """
-        wanted = {drop.name: drop for drop in drops}
+        described = list(drops)
         unknown = {problem.place.file for problem in unread} | set(unfinished)
+        self._registry.divide((drop for drop in described if drop.split is not None), unknown)
+        wanted = {drop.name: drop for drop in described if drop.split is None}
         gone = {name for name, file in self._files() if name not in wanted and unknown.isdisjoint((file, file.parent))}
         self._unread = _unread(unread)
         wrong = {each.file for each in self._unread}

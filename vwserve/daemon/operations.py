@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 
-from vwserve.daemon.apart import apart
+from vwserve.daemon.apart import apart, held
 from vwserve.daemon.registry import Registry
 from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.switching import GivenUp, Switching
+from vwserve.durability.disk import Disk
 from vwserve.durability.durable import Durable
 from vwserve.durability.lineage import Lineage
 from vwserve.durability.snapshot import Snapshot, SnapshotError
@@ -37,6 +39,7 @@ class ControlOperations:
         snapshotting: Snapshotting,
         switching: Switching,
         executor: Executor,
+        state: Path,
         read_again: Callable[[], Awaitable[Sequence[str]]],
         not_ready: Callable[[], Sequence[str]],
     ) -> None:
@@ -47,6 +50,8 @@ class ControlOperations:
         self._executor = executor
         self._read_again = read_again
         self._not_ready = not_ready
+        self._state = state
+        self._promoting = DeferredLock()
 
     # -- telling -------------------------------------------------------------------------------------------------------
 
@@ -86,6 +91,14 @@ class ControlOperations:
     async def snapshot(self, model: str) -> Answer:
         """Take a snapshot now."""
         return _told(await self._snapshotting.take(self._durable(model)))
+
+    async def promote(self, model: str) -> Answer:
+        """Put a shadow, or a model of a split, in the place of another."""
+        async with held(self._promoting):
+            promotion = self._registry.traffic.promotion(model)
+            await self._apart(lambda: promotion.roles.write(Disk(), self._state))
+            self._registry.traffic.adopt(promotion.roles)
+        return {**promotion.told, "undo": promotion.undo}
 
     async def reload(self) -> Answer:
         """Read the configuration again."""

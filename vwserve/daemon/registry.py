@@ -1,11 +1,13 @@
-"""The models that are served, by name."""
+"""The models that are served, by their own names and by those that requests know."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vwserve.daemon.splitting import Split, View
+from vwserve.daemon.traffic import Traffic
 from vwserve.durability.durable import Durable
 from vwserve.durability.static import Pinned
 from vwserve.errors import Problem
@@ -48,28 +50,28 @@ class Failed:
 class Registry:
     """Models by name; `failed` are those that could not be served as their drops have it.
 
-    `report` takes a model's name and what went wrong with it.
+    `traffic` tells who answers to which name. `report` takes a model's name and what went wrong with it.
     """
 
-    def __init__(self, bounds: Bounds, report: Callable[[str, str], None]) -> None:
+    def __init__(self, bounds: Bounds, traffic: Traffic, report: Callable[[str, str], None]) -> None:
         self.bounds = bounds
+        self.traffic = traffic
         self._report = report
         self._served: dict[str, Served] = {}
-        self._by_name: dict[str, Servable] = {}
+        self._splits: dict[str, ModelDrop] = {}
         self.failed: Sequence[Failed] = ()
 
-    def get(self, name: str) -> Servable | None:
-        """The servable of this name; of the empty name, the only one while there is just one."""
-        return self._by_name.get(name)
+    def get(self, name: str) -> View | Split | None:
+        """What answers to this name; to the empty name, the only model while there is just one."""
+        return self.traffic.models.get(name)
 
     def names(self) -> Sequence[str]:
-        """The names of all models, in order."""
-        return sorted(self._served)
+        """The names that are answered, in order."""
+        return self.traffic.names()
 
     def served(self, name: str) -> Served | None:
-        """All there is to a model, by its name as `get` takes it."""
-        servable = self._by_name.get(name)
-        return None if servable is None else self._served.get(servable.name)
+        """All there is to the model of this name."""
+        return self._served.get(name)
 
     def durables(self) -> Iterator[Durable]:
         """The models that are kept on disk."""
@@ -77,11 +79,11 @@ class Registry:
 
     def statistics(self, name: str) -> dict[str, object] | None:
         """What `!stats` tells of a model; None where there is none of this name."""
-        served = self.served(name)
+        served, told = self.served(name), self.traffic.statistics(name)
         if served is None:
-            return None
+            return told or None
         kept = served.durable or served.pinned
-        return {**served.servable.statistics(), **(kept.statistics() if kept is not None else {})}
+        return {**served.servable.statistics(), **(kept.statistics() if kept is not None else {}), **told}
 
     @property
     def not_ready(self) -> list[str]:
@@ -89,7 +91,7 @@ class Registry:
         reasons = [
             f"{each.name} is not served: {each.problem}" for each in self.failed if each.name not in self._served
         ]
-        for name in self.names():
+        for name in sorted(self._served):
             durable = self._served[name].durable
             if durable is not None and durable.unready:
                 reasons.append(f"{name} predicts, and does not learn: {durable.unready}")
@@ -107,14 +109,21 @@ class Registry:
         self._served.pop(name, None)
         self.refresh()
 
+    def divide(self, splits: Iterable[ModelDrop], unknown: Collection[Path]) -> None:
+        """Have these splits, and of those before whose file, or its folder, is `unknown`."""
+        kept = {
+            name: drop for name, drop in self._splits.items() if drop.path in unknown or drop.path.parent in unknown
+        }
+        self._splits = kept | {drop.name: drop for drop in splits}
+        self.refresh()
+
     def refresh(self) -> None:
         """Have every model served by the servable that it has now."""
         for served in self._served.values():
             if served.durable is not None:
                 served.servable = served.durable.servable
-        self._by_name = {name: served.servable for name, served in self._served.items()}
-        if len(self._by_name) == 1:
-            self._by_name[""] = next(iter(self._by_name.values()))
+        drops = [*(served.drop for served in self._served.values()), *self._splits.values()]
+        self.traffic.arrange(drops, {name: served.servable for name, served in self._served.items()})
 
     def limit(self, bounds: Bounds) -> None:
         """Hold all models to other bounds."""
@@ -136,7 +145,8 @@ class Registry:
 
         `leaving` is called with each durable one before.
         """
-        self._by_name = {}
+        self.traffic.shadowing.close()
+        self.traffic.arrange([], {})
         while self._served:
             served = self._served.popitem()[1]
             try:

@@ -15,6 +15,7 @@ from vwserve.daemon.apart import apart
 from vwserve.daemon.exporting import export, export_copy, export_path
 from vwserve.daemon.registry import Registry, Served
 from vwserve.daemon.snapshotting import Snapshotting
+from vwserve.daemon.splitting import Joint
 from vwserve.durability.durable import Durable
 from vwserve.errors import VwserveError
 from vwserve.model.together import Together
@@ -40,9 +41,9 @@ class ServedModels:
         self._exports = exports
         self.get = registry.get  # asked once a read: a call less
 
-    def together(self, names: Sequence[str], lines: Sequence[bytes]) -> Together:
+    def together(self, names: Sequence[str], lines: Sequence[bytes]) -> Together | Joint:
         """The same lines for several models."""
-        return Together([servable for name in names if (servable := self._registry.get(name)) is not None], lines)
+        return self._registry.traffic.together(names, lines)
 
     def names(self) -> Sequence[str]:
         """The names of all models, in order."""
@@ -54,6 +55,10 @@ class ServedModels:
 
     def save(self, name: str, copy: str) -> None:
         """Take a snapshot of a model, and leave a copy of it among its exports unless `copy` is empty."""
+        for model in self._registry.traffic.behind(name):
+            self._save_model(model, copy)
+
+    def _save_model(self, name: str, copy: str) -> None:
         served = self._registry.served(name)
         if served is None:
             self.log.error("{model}: not saved: no model is called so", model=name)

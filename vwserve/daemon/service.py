@@ -26,10 +26,13 @@ from vwserve.daemon.listener import Connections, Listener
 from vwserve.daemon.loading import Loading
 from vwserve.daemon.operations import ControlOperations
 from vwserve.daemon.registry import Registry
+from vwserve.daemon.roles import Roles
 from vwserve.daemon.served import ServedModels
 from vwserve.daemon.settings import Listen, Settings
+from vwserve.daemon.shadowing import Shadowing
 from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.switching import Switching
+from vwserve.daemon.traffic import Traffic
 from vwserve.daemon.turn import Turn
 from vwserve.durability.durable import Durable
 from vwserve.durability.surroundings import Surroundings
@@ -69,7 +72,8 @@ class Daemon:
         self._loader = loader or ThreadPoolExecutor(1, "vwserve-load")
         building = DeferredLock()
         self._snapshotting = Snapshotting(reactor, building)
-        self._registry = Registry(self._settings.limits.bounds, self._report)
+        traffic = Traffic(Shadowing(partial(reactor.callLater, 0), self._report), Roles.read(self._state))
+        self._registry = Registry(self._settings.limits.bounds, traffic, self._report)
         self._switching = Switching(reactor, self._loader, building, self._snapshotting, self._registry.refresh)
         self._building = building
         self._loading = Loading(
@@ -93,6 +97,7 @@ class Daemon:
             self._snapshotting,
             self._switching,
             self._executor,
+            self._state,
             self.reload,
             lambda: self.not_ready,
         )

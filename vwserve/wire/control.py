@@ -54,6 +54,9 @@ class Operations(Protocol):
         end where that is None, without the stretches to skip.
         """
 
+    def promote(self, model: str) -> Answer | Awaitable[Answer]:
+        """Put a shadow, or a model of a split, in the place of another; the answer has `undo`."""
+
     def reload(self) -> Answer | Awaitable[Answer]:
         """Read the configuration again; the answer has `models`, and `problems` as texts."""
 
@@ -138,6 +141,18 @@ class RollBack:
     def perform(self, operations: Operations) -> Answer | Awaitable[Answer]:
         """Go back."""
         return operations.rollback(self.model, self.snapshot, self.until, self.skip)
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """`promote MODEL`."""
+
+    changes: ClassVar[bool] = True
+    model: str
+
+    def perform(self, operations: Operations) -> Answer | Awaitable[Answer]:
+        """Promote it."""
+        return operations.promote(self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +246,12 @@ FORMS: Mapping[str, Form] = {
         _read_rollback,
         ("MODEL", "SNAPSHOT"),
         _ROLLBACK_OPTIONS,
+    ),
+    "promote": Form(
+        "put a shadow, or a model of a split, in the place of another",
+        "promote ctr-b",
+        lambda words, now_s: Promote(*words),
+        _MODEL,
     ),
     "reload": Form("read the configuration again", "reload", lambda words, now_s: Reload()),
 }
