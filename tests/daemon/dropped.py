@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from tests.daemon.memory import Reactor, Waiting
 from tests.durability.power import Inline, QuickDisk
 from vwserve.daemon.loading import Loading
 from vwserve.daemon.registry import Registry
+from vwserve.daemon.roles import Roles
+from vwserve.daemon.shadowing import Shadowing
 from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.switching import Switching
+from vwserve.daemon.traffic import Traffic
 from vwserve.durability.durable import Durable
 from vwserve.durability.surroundings import Surroundings
 from vwserve.learner import Bounds
@@ -50,7 +54,8 @@ class Daemon:
         self.told = told
         self.reactor = reactor
         self.building = DeferredLock()
-        self.registry = Registry(Bounds(), lambda name, text: self.told.append(f"{name}: {text}"))
+        traffic = Traffic(Shadowing(partial(reactor.callLater, 0), self._report), Roles())
+        self.registry = Registry(Bounds(), traffic, self._report)
         self.snapshotting = Snapshotting(reactor, self.building)
         self.switching = Switching(reactor, executor, self.building, self.snapshotting, self.registry.refresh)
         self._disk = disk
@@ -66,6 +71,9 @@ class Daemon:
             self._around,
             self._count,
         )
+
+    def _report(self, name: str, text: str) -> None:
+        self.told.append(f"{name}: {text}")
 
     def _count(self) -> None:
         self.settled += 1
@@ -155,7 +163,7 @@ class Folder:
     def model(self, name: str = "a") -> Servable:
         """A model that must be there."""
         model = self.registry.get(name)
-        assert model is not None
+        assert isinstance(model, Servable)
         return model
 
     def durable(self, name: str = "a") -> Durable:

@@ -61,6 +61,11 @@ class Work:
         self.under_way[model] = Deferred()
         return self.under_way[model]
 
+    def promote(self, model: str) -> Answer:
+        """Nobody."""
+        self.begun.append(("promote", model))
+        return {"promoted": model}
+
     def reload(self) -> Answer:
         """Nothing."""
         self.begun.append("reload")

@@ -41,11 +41,6 @@ def test_the_only_model_is_known_as_such(folder: Folder) -> None:
     assert known == [None, folder.model("a"), None]
 
 
-def test_the_only_model_has_its_state_by_that_name_too(folder: Folder) -> None:
-    folder.drop(a="-b 10")
-    assert folder.registry.served("") is folder.registry.served("a")
-
-
 def test_figures_tell_of_the_state(folder: Folder) -> None:
     folder.drop(a="-b 10")
     folder.write("static", "vw: -b 10\nlearn: false")

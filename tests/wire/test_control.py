@@ -16,6 +16,7 @@ from vwserve.wire.control import (
     Command,
     ListModels,
     ListSnapshots,
+    Promote,
     Reload,
     RollBack,
     TakeSnapshot,
@@ -65,6 +66,10 @@ class Noted:
         """Nowhere."""
         return self._note("rollback", model, snapshot, until, tuple(skip))
 
+    def promote(self, model: str) -> dict[str, object]:
+        """Nobody."""
+        return self._note("promote", model)
+
     def reload(self) -> dict[str, object]:
         """Nothing."""
         return self._note("reload")
@@ -95,6 +100,7 @@ class Noted:
             RollBack("ctr", 17, AtNumber(20), (Skip(AtNumber(5), AtNumber(9)), Skip(None, AtNumber(3)))),
             ("rollback", "ctr", 17, AtNumber(20), (Skip(AtNumber(5), AtNumber(9)), Skip(None, AtNumber(3)))),
         ),
+        (b"promote ctr-b", Promote("ctr-b"), ("promote", "ctr-b")),
         (b"reload", Reload(), ("reload",)),
     ],
 )

@@ -53,6 +53,7 @@ class Following:
         self._reading = DeferredLock()
         self._behind = self._catching_up = self._stopping = False
         self._unread: Sequence[Problem] = ()
+        self._together: Sequence[Problem] = ()
         self._read: Sequence[ModelDrop] = ()
         self._told: set[str] = set()
         self._names: Sequence[str] | None = None
@@ -86,7 +87,7 @@ class Following:
         """Tell the log what is wrong, as far as it was not told; returns all of it."""
         remarks = list(self._remarks(self._read))
         failed = (each.problem for each in self._registry.failed)
-        wrong = {str(problem): None for problem in (*self._unread, *failed, *self._registry.traffic.problems)}
+        wrong = {str(problem): None for problem in (*self._unread, *failed, *self._together)}
         self._say(remarks, self.log.warn)
         self._say(wrong, self.log.error)
         self._told = {*wrong, *remarks}
@@ -96,6 +97,7 @@ class Following:
         if (names := self._registry.names()) != self._names:
             self._names = names
             self.log.info("serving {models}", models=" ".join(names) or "no model")
+        self._together = self._registry.traffic.problems  # while models are loaded, those that are to come are missed
         return self.tell()
 
     def _say(self, texts: Iterable[str], log: Callable[..., None]) -> None:
