@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from zope.interface import implementer
 
 from tests.daemon.memory import Reactor, Waiting, result_of
-from tests.durability.power import Inline
+from tests.durability.power import Held, Inline
 from vwserve.daemon.service import Daemon
 from vwserve.daemon.settings import read_settings
 
@@ -94,7 +95,8 @@ class Ran:
 
     def make(self) -> Daemon:
         """A daemon of the configuration as it is now."""
-        return Daemon(self.reactor, lambda: read_settings(self.folder / "vwserve.yaml"), executor=self.executor)
+        read = partial(read_settings, self.folder / "vwserve.yaml")
+        return Daemon(self.reactor, read, executor=self.executor, loader=Inline())
 
     def configure(self, text: str) -> None:
         """Write the configuration."""
@@ -106,8 +108,20 @@ class Ran:
 
     def start(self) -> None:
         """Load and listen."""
-        result_of(self.daemon.load())
+        loading = Waiting(self.daemon.load())
+        self.reactor.settle()
+        while not loading.done:
+            assert isinstance(self.executor, Held)
+            self.executor.run()
+            self.reactor.settle()
         result_of(self.daemon.listen())
+
+    def reload(self) -> list[str]:
+        """Read the configuration again, and do what that leads to; what is wrong."""
+        reloading = Waiting(self.daemon.reload())
+        self.reactor.settle()
+        problems: list[str] = reloading.result
+        return problems
 
     def stop(self) -> None:
         """Stop, where no client is left but those of the control channel, which leave then."""

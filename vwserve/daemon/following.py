@@ -85,7 +85,8 @@ class Following:
     def tell(self) -> list[str]:
         """Tell the log what is wrong, as far as it was not told; returns all of it."""
         remarks = list(self._remarks(self._read))
-        wrong = {str(problem): None for problem in (*self._unread, *(each.problem for each in self._registry.failed))}
+        found = [*self._unread, *(problem for each in self._registry.failed for problem in each.problems)]
+        wrong = {str(problem): None for problem in found}
         self._say(remarks, self.log.warn)
         self._say(wrong, self.log.error)
         self._told = {*wrong, *remarks}
