@@ -158,7 +158,8 @@ class Folder:
 
     def wrong(self) -> list[str]:
         """What is wrong with drops, in words, without the folder."""
-        return [str(failed.problem).replace(f"{self.path}/", "") for failed in self.registry.failed]
+        problems = [str(problem) for failed in self.registry.failed for problem in failed.problems]
+        return [problem.replace(f"{self.path}/", "") for problem in problems]
 
     def model(self, name: str = "a") -> Servable:
         """A model that must be there."""

@@ -18,7 +18,7 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from zope.interface import implementer
 
 from tests.daemon.memory import Reactor, Waiting, result_of
-from tests.durability.power import Inline
+from tests.durability.power import Held, Inline
 from vwserve.daemon.service import Daemon
 from vwserve.daemon.settings import read_settings
 
@@ -96,7 +96,7 @@ class Ran:
     def make(self) -> Daemon:
         """A daemon of the configuration as it is now."""
         read = partial(read_settings, self.folder / "vwserve.yaml")
-        return Daemon(self.reactor, read, executor=self.executor, loader=self.executor)
+        return Daemon(self.reactor, read, executor=self.executor, loader=Inline())
 
     def configure(self, text: str) -> None:
         """Write the configuration."""
@@ -110,8 +110,18 @@ class Ran:
         """Load and listen."""
         loading = Waiting(self.daemon.load())
         self.reactor.settle()
-        assert loading.done
+        while not loading.done:
+            assert isinstance(self.executor, Held)
+            self.executor.run()
+            self.reactor.settle()
         result_of(self.daemon.listen())
+
+    def reload(self) -> list[str]:
+        """Read the configuration again, and do what that leads to; what is wrong."""
+        reloading = Waiting(self.daemon.reload())
+        self.reactor.settle()
+        problems: list[str] = reloading.result
+        return problems
 
     def stop(self) -> None:
         """Stop, where no client is left but those of the control channel, which leave then."""

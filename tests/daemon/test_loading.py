@@ -342,7 +342,7 @@ def test_what_is_wrong_with_drops_is_known_until_it_is_mended(folder: Folder) ->
     found = {failed.name: failed for failed in folder.registry.failed}
     assert found.keys() == {"runs", "other", "odd"}
     assert found["other"].file == folder.path / "never.yaml"
-    problem = str(found["other"].problem)
+    problem = found["other"].problem
     assert problem.startswith(f"{folder.path}/never.yaml:1: vw: unknown VW option '--nor_this_one'")
     for name in ("never", "odd"):
         (folder.path / f"{name}.yaml").unlink()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.defer import Deferred
 
-from tests.daemon.memory import Waiting, result_of
+from tests.daemon.memory import Waiting
 from tests.daemon.running import Ran, recording
 from tests.durability.power import Held
 from vwserve.daemon import switching
@@ -65,7 +65,7 @@ def test_reload_adds_and_removes_models_and_keeps_what_others_learned(ran: Ran) 
     before = ran.ask(b"|u a\n")
     ran.drop("new", "-b 10")
     (ran.folder / "models.d" / "old.yaml").unlink()
-    result_of(ran.daemon.reload())
+    ran.reload()
     assert ran.ask(b"!models\n") == b"ctr new\n"
     assert ran.ask(b"|u a\n") == before
 
@@ -85,11 +85,11 @@ def test_reload_keeps_what_a_model_with_a_plugin_of_the_folder_learned(ran: Ran)
     )
     ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]\nplugins: plugins.d")
     ran.drop("ctr", "-b 10\ntransforms: [{kind: constant}]")
-    result_of(ran.daemon.reload())
+    ran.reload()
     ran.start()
     ran.ask(b"1 |u a\n")
     before = ran.ask(b"|u a\n")
-    result_of(ran.daemon.reload())
+    ran.reload()
     assert ran.ask(b"|u a\n") == before != b"0\n"
     assert json.loads(ran.ask(b"!stats ctr\n"))["version"] == 1
 
@@ -100,18 +100,18 @@ def test_reload_opens_changes_and_closes_listeners(ran: Ran) -> None:
     ran.configure(
         "listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: cvr}, {endpoint: 'tcp:1002', model: ctr}]"
     )
-    result_of(ran.daemon.reload())
+    ran.reload()
     assert ran.ports() == [1001, 1002]
     assert [ran.ask(b"|u a\n", 0), ran.ask(b"|u a\n", 1)] == [b"0\n", b"0.500000\n"]
     ran.configure("listen: [{endpoint: 'tcp:1002', model: ctr}]")
-    result_of(ran.daemon.reload())
+    ran.reload()
     assert ran.daemon.addresses == ["tcp:1002"]
 
 
 def test_reload_holds_new_connections_and_all_models_to_other_limits(ran: Ran) -> None:
     ran.start()
     ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1'}]\nlimits: {line_bytes: 1KiB, magnitude: 10}")
-    result_of(ran.daemon.reload())
+    ran.reload()
     assert ran.ask(b"|u a:50\n").startswith(b"!error bad-example ")
     assert ran.ask(b"|u " + b"a" * 2000 + b"\n").startswith(b"!error too-long ")
 
@@ -120,7 +120,7 @@ def test_a_wrong_configuration_changes_nothing(ran: Ran) -> None:
     ran.start()
     ran.configure("lisetn: []")
     ran.drop("new", "-b 10")
-    result_of(ran.daemon.reload())
+    ran.reload()
     assert ran.ask(b"!models\n") == b"ctr\n"
     assert any("nothing was reloaded" in line for line in ran.logged)
     assert any("vwserve.yaml:1: lisetn: unknown key" in line for line in ran.logged)
@@ -228,10 +228,11 @@ def test_a_rollback_under_way_when_it_stops_breaks_nothing(
     before = ran.ask(b"|u a\n")
     command = ran.command("rollback ctr 0 replay-until #1000")
     for _ in range(turns):
-        if not ran.reactor.turn() and ran.reactor.readers:
+        if not ran.reactor.turn() and ran.reactor.children:
             ran.reactor.listen()
     stopping = Waiting(ran.daemon.stop())
     command.leave()
+    ran.reactor.settle()
     assert stopping.result is None
     assert (command.done, stopping.done) == (False, True)
     ran.forget()
@@ -250,7 +251,7 @@ def test_it_is_not_ready_while_it_stops_and_reloads_nothing(ran: Ran) -> None:
     stopping = Waiting(ran.daemon.stop())
     assert ran.daemon.not_ready == ["it is stopping"]
     ran.drop("cvr", "-b 10")
-    assert result_of(ran.daemon.reload()) == ["the daemon is stopping; nothing was reloaded"]
+    assert ran.reload() == ["the daemon is stopping; nothing was reloaded"]
     assert len(ran.ports()) == 1
     client.leave()
     assert stopping.done
@@ -292,6 +293,7 @@ def test_reloads_are_carried_out_one_after_the_other(ran: Ran, monkeypatch: pyte
     assert (first.done, second.done) == (False, False)
     assert ran.ports() == []
     port.closed.callback(None)
+    ran.reactor.settle()
     assert (first.result, second.result) == ([], [])
     assert ran.ports() == [1002, 1003]
     assert ran.daemon.addresses == ["tcp:1003"]
@@ -309,6 +311,7 @@ def test_a_stop_waits_for_the_reload_under_way_and_those_behind_it_are_not_begun
     stopping = Waiting(ran.daemon.stop())
     assert not stopping.done
     port.closed.callback(None)
+    ran.reactor.settle()
     assert first.result == []
     assert second.result == ["the daemon is stopping; nothing was reloaded"]
     assert stopping.result is None
@@ -318,10 +321,10 @@ def test_a_stop_waits_for_the_reload_under_way_and_those_behind_it_are_not_begun
 def test_another_folder_of_state_is_used_from_the_next_start_on(ran: Ran) -> None:
     ran.start()
     ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]\nstate: elsewhere")
-    assert result_of(ran.daemon.reload()) == []
+    assert ran.reload() == []
     assert f"state: {ran.folder}/elsewhere is used from the next start on" in ran.logged
     ran.drop("cvr", "-b 10")
-    assert result_of(ran.daemon.reload()) == []
+    assert ran.reload() == []
     assert sorted(path.name for path in (ran.folder / "state").iterdir()) == ["ctr", "cvr"]
     assert not (ran.folder / "elsewhere").exists()
     ran.restart()
@@ -362,7 +365,7 @@ def test_a_reload_that_cannot_open_another_control_endpoint_says_so_and_keeps_th
     ran.start()
     (ran.folder / "file").touch()
     ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]\ncontrol: unix:file")
-    (problem,) = result_of(ran.daemon.reload())
+    (problem,) = ran.reload()
     assert f"cannot open unix:{ran.folder}/file: {ran.folder}/file is there and is no socket; move it away" in problem
     assert ran.ask(b"!ping\n") == b"pong\n"
 

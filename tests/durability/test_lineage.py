@@ -38,9 +38,11 @@ def snapshot(learned: Stretches, provenance: Provenance = PROVENANCE) -> Snapsho
 # -- on disk -----------------------------------------------------------------------------------------------------------
 
 
-@given(st.integers(1, 99), going_on, st.booleans(), words)
-def test_what_is_written_is_read_again(number: int, examples: Stretches, multiline: bool, model: str) -> None:
-    lineage = Lineage(number, replace(PROVENANCE, model=model), examples, multiline)
+@given(st.integers(1, 99), going_on, st.booleans(), words, st.integers(0, 99))
+def test_what_is_written_is_read_again(
+    number: int, examples: Stretches, multiline: bool, model: str, founded: int
+) -> None:
+    lineage = Lineage(number, replace(PROVENANCE, model=model), examples, multiline, founded)
     with tempfile.TemporaryDirectory() as folder:
         lineage.write(QuickDisk(), Path(folder))
         assert Lineage.read(Path(folder)) == lineage
@@ -229,3 +231,50 @@ def test_what_it_had_learned_is_its_own_again_when_the_change_is_undone() -> Non
     assert back.holds(snapshot(Stretches(((1, 50), (81, 90)))))
     fresh = LINEAGE.aspired(OTHERWISE, "fresh", 90).aspired(PROVENANCE, "fresh", 95)
     assert not fresh.holds(snapshot(Stretches(((1, 50), (81, 90)))))
+
+
+# -- what is kept ------------------------------------------------------------------------------------------------------
+
+SLOWER = replace(PROVENANCE, arguments=f"{PROVENANCE.arguments} -l 0.1")
+KEPT = replace(LINEAGE, number=3, provenance=SLOWER, founded=90)
+
+
+def test_what_is_made_otherwise_and_kept_begins_with_a_snapshot() -> None:
+    assert LINEAGE.kept(SLOWER, "refuse", 90)
+    assert LINEAGE.aspired(SLOWER, "refuse", 90) == KEPT
+    assert KEPT.moment(95) == Moment(3, Stretches(((1, 50), (81, 95))), 95, 90)
+
+
+@pytest.mark.parametrize("on_change", ["replay", "fresh"])
+def test_who_is_asked_to_learn_again_or_to_begin_anew_keeps_nothing(on_change: OnChange) -> None:
+    assert not LINEAGE.kept(SLOWER, on_change, 90)
+    assert KEPT.aspired(PROVENANCE, on_change, 95).founded == 0
+
+
+def test_what_has_learned_nothing_has_nothing_to_keep() -> None:
+    assert not Lineage(1, PROVENANCE, Stretches(), False).kept(SLOWER, "refuse", 0)
+
+
+def test_what_is_made_alike_is_not_made_otherwise() -> None:
+    assert not LINEAGE.kept(PROVENANCE, "refuse", 90)
+
+
+def test_only_a_snapshot_from_since_then_leads_to_it() -> None:
+    moments = [Moment(1, KEPT.examples.upto(journal), journal) for journal in (85, 89, 90, 95)]
+    snapshots = [replace(SNAPSHOT, moment=moment, provenance=SLOWER) for moment in moments]
+    assert [KEPT.holds(each) for each in snapshots] == [False, False, True, True]
+
+
+def test_without_one_it_is_what_the_drop_says(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match=rf"no snapshot in {tmp_path} .* up to example 90.*`on_change: replay`"):
+        KEPT.without_foundation("refuse", 95, tmp_path)
+    assert KEPT.without_foundation("replay", 95, tmp_path) == replace(KEPT, number=4, founded=0)
+    assert str(KEPT.without_foundation("fresh", 95, tmp_path).examples) == "96-"
+
+
+def test_one_of_before_there_was_any_such_is_read(tmp_path: Path) -> None:
+    LINEAGE.write(QuickDisk(), tmp_path)
+    content = json.loads((tmp_path / "lineage.json").read_text())
+    del content["founded"], content["checksum"]
+    (tmp_path / "lineage.json").write_bytes(to_text(content))
+    assert Lineage.read(tmp_path) == LINEAGE

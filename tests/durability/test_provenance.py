@@ -193,3 +193,65 @@ def test_a_large_file_is_digested_in_pieces(tmp_path: Path) -> None:
     content = b"0123456789abcdef" * (3 << 16) + b"end"
     (tmp_path / "file").write_bytes(content)
     assert file_digest(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+# -- what is kept ------------------------------------------------------------------------------------------------------
+
+MORE = "transforms: [{kind: upper, input: n, output: u}, {kind: crosses, namespaces: [nu]}]\n"
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        DROP.replace("--l2 0", "--l2 1 -l 0.1 -q ab"),
+        DROP.replace("output: s,", "output: s,").replace("}]", "}, {kind: upper, input: n, output: u}]"),
+        DROP.replace("}]", "}, {kind: crosses, namespaces: [ns]}]"),
+        DROP.replace("}]", "}, {kind: upper, input: n, output: u}]").replace("-b 10", "-b 10 -q nu"),
+    ],
+)
+def test_further_transforms_and_interactions_and_other_rates_keep_what_was_learned(now: str, folder: Path) -> None:
+    before, after = of(folder), of(folder, now)
+    assert before.changes(after)
+    assert before.kept_by(after)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: DROP.replace("-b 10", "-b 11"),
+        lambda _: DROP.replace(SIZES, ""),
+        lambda _: DROP.replace(SIZES, MORE),
+        lambda _: DROP.replace("transforms: [", "transforms: [{kind: upper, input: n, output: u}, "),
+        lambda _: DROP.replace("output: s", "output: t"),
+        lambda _: DROP.replace("initial: seed.vw\n", ""),
+        other_seed,
+        other_artifact,
+    ],
+)
+def test_other_transforms_and_what_it_began_with_do_not(change: Callable[[Path], str], folder: Path) -> None:
+    before = of(folder)
+    assert not before.kept_by(of(folder, change(folder)))
+
+
+def test_what_was_made_before_is_made_again_from_what_there_is_now(folder: Path) -> None:
+    before = blueprint(folder, DROP.replace("}]", "}, {kind: crosses, namespaces: [ns]}]"))
+    now = blueprint(
+        folder,
+        DROP.replace("--l2 0", "-l 1 --l2 0").replace(
+            "}]", "}, {kind: crosses, namespaces: [ns]}, {kind: upper, input: n, output: u}]"
+        ),
+    )
+    provenance = Provenance.of(before)
+    assert provenance.kept_by(Provenance.of(now))
+    former = now.former(provenance.arguments, len(provenance.transforms))
+    assert former is not None
+    assert Provenance.of(former).changes(provenance) == []
+    assert former.drop.vw == before.drop.vw
+    servable = former.build(Bounds())
+    assert servable.arguments == before.arguments
+    servable.close()
+
+
+def test_what_its_transforms_did_not_contribute_is_not_taken_for_theirs(folder: Path) -> None:
+    now = blueprint(folder, DROP.replace("}]", "}, {kind: crosses, namespaces: [ns]}]"))
+    assert now.former("-b 10 --l2 0 --interactions xy", 2) is None

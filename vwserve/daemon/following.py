@@ -86,8 +86,12 @@ class Following:
     def tell(self) -> list[str]:
         """Tell the log what is wrong, as far as it was not told; returns all of it."""
         remarks = list(self._remarks(self._read))
-        failed = (each.problem for each in self._registry.failed)
-        wrong = {str(problem): None for problem in (*self._unread, *failed, *self._together)}
+        found = [
+            *self._unread,
+            *(problem for each in self._registry.failed for problem in each.problems),
+            *self._together,
+        ]
+        wrong = {str(problem): None for problem in found}
         self._say(remarks, self.log.warn)
         self._say(wrong, self.log.error)
         self._told = {*wrong, *remarks}

@@ -174,7 +174,7 @@ class Loading:
         yield from ((name, drop.path) for name, (_, drop, _) in self._failed.items())
 
     def _tell(self) -> None:
-        failed = [Failed(drop.name, drop.path, problem) for _, drop, problem in self._failed.values()]
+        failed = [Failed(drop.name, drop.path, (problem,)) for _, drop, problem in self._failed.values()]
         self._registry.failed = [*self._unread, *failed]
         self._settled()
 
@@ -358,6 +358,7 @@ class Loading:
 
     async def _take_last(self, durable: Durable) -> None:
         self._switching.leave(durable)
+        await self._snapshotting.idle(durable)
         if durable.changed and not durable.unready:
             with suppress(VwserveError):  # the log has it
                 await self._snapshotting.take(durable)
@@ -389,13 +390,12 @@ def _in_place(durable: Durable, blueprint: Blueprint, provenance: Provenance) ->
     return then.pipeline.steps == now.pipeline.steps or bool(durable.lineage.provenance.changes(provenance))
 
 
-def _unread(problems: Sequence[Problem]) -> list[Failed]:
+def _unread(problems: Iterable[Problem]) -> list[Failed]:
     """The files that could not be read; the folder itself is the log's."""
-    return [
-        Failed(problem.place.file.stem, problem.place.file, problem)
-        for problem in problems
-        if problem.place.file.is_file()
-    ]
+    wrong: dict[Path, list[Problem]] = {}
+    for problem in problems:
+        wrong.setdefault(problem.place.file, []).append(problem)
+    return [Failed(file.stem, file, tuple(each)) for file, each in wrong.items() if file.is_file()]
 
 
 def _identity(drop: ModelDrop) -> tuple[object, ...]:

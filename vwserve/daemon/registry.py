@@ -37,14 +37,19 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A file that should describe a model that is served, and does not: the model's name, and what is wrong.
+    """A file that should describe a model that is served, and does not: the model's name, and all that is wrong.
 
     Where the file could not be read, the name is the file's own.
     """
 
     name: str
     file: Path
-    problem: Problem
+    problems: tuple[Problem, ...]
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, in one line."""
+        return "; ".join(map(str, self.problems))
 
 
 class Registry:

@@ -53,6 +53,17 @@ class Snapshotting:
         self._go_on()
         return answer
 
+    def idle(self, durable: Durable) -> Deferred[None]:
+        """Fires once no snapshot of a model is being taken, whatever came of one that was."""
+        ended: Deferred[None] = Deferred()
+        if self._current is not None and self._current[0].durable is durable:
+            answer: Deferred[Snapshot] = Deferred()
+            answer.addBoth(lambda _: ended.callback(None))
+            self._current[0].answers.append(answer)
+        else:
+            ended.callback(None)
+        return ended
+
     def take_due(self, durables: Iterable[Durable], now_s: float) -> None:
         """Have those take one that are due and have changed since the last one."""
         waiting = {id(each.durable) for each in self._wanted}
