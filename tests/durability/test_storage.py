@@ -190,14 +190,15 @@ def test_the_lineage_is_written_once(storage: Tried) -> None:
 def test_a_lineage_that_cannot_be_written_is_told_and_written_later(storage: Tried) -> None:
     storage.hold()
     storage.settle(LINEAGE)
-    storage.disk.full()
     other = replace(LINEAGE, number=9)
+    storage.disk.full()
     storage.settle(other)
     assert storage.failed == [f"cannot write in {storage.folder}: No space left on device"]
-    with pytest.raises(OSError, match="No space left"):
+    storage.disk.fails = lambda call, path: errno.EIO if call == "sync_folder" else 0
+    with pytest.raises(OSError, match="Input/output error"):
         storage.write_lineage(other)
     storage.disk.works()
-    storage.settle(LINEAGE)  # it is not known any more what is there
+    storage.settle(LINEAGE)  # nobody knew what was there
     assert storage.read_lineage() == LINEAGE
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 import random
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ from tests.durability.test_snapshot import PROVENANCE
 from tests.learner import lines
 from tests.learner.reference import vw
 from vwserve.durability.disk import Disk
+from vwserve.durability.forking import fork_apart
 from vwserve.durability.snapshot import Moment, Snapshot, SnapshotError
 from vwserve.durability.snapshots import Snapshots
 from vwserve.durability.stretches import Stretches
@@ -206,6 +208,27 @@ def test_its_end_can_be_watched_for(folder: Path) -> None:
     assert taking.wait(60.0)
     assert snapshots.finish().number == taking.number == 1
     assert snapshots.taking is None
+
+
+def test_its_last_word_is_not_its_end(folder: Path) -> None:
+    (hear, say), (goes, go) = os.pipe(), os.pipe()
+
+    def linger() -> int:  # as the system does that takes a large model's memory apart
+        os.write(say, b'{"sha256": "0f", "bytes": 7}\n')
+        os.read(goes, 1)
+        return 0
+
+    child = fork_apart(linger, [say, goes], 60.0)
+    os.close(say)
+    snapshot = Snapshot(1, NOW_S, PROVENANCE, EMPTY, MOMENT, exact=True)
+    taking = Taking(folder, Disk(), snapshot, 60.0, hear, child)
+    assert select.select([hear], [], [], 60.0)[0]
+    assert not taking.wait(0.0)
+    os.write(go, b"\n")
+    assert taking.wait(60.0)
+    assert taking.finish() == replace(snapshot, sha256="0f", size_bytes=7)
+    os.close(goes)
+    os.close(go)
 
 
 def test_one_that_is_stopped_leaves_nothing(folder: Path) -> None:
@@ -547,6 +570,7 @@ import os, signal, sys
 from pathlib import Path
 from tests.durability.test_snapshot import SNAPSHOT
 from vwserve.durability.disk import Disk
+from vwserve.durability.forking import fork_apart
 from vwserve.durability.snapshots import Snapshots
 from vwserve.model.servable import Servable
 

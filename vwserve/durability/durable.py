@@ -393,7 +393,7 @@ class Durable:
         return lineage.examples.after(learned_by(self._storage, verified)).examples_upto(self.position)
 
     def rebuild(self, lineage: Lineage, blueprint: Blueprint | None = None) -> Taking:
-        """Begin to learn a lineage in a child, up to now; `rebuilt` once it is readable. Raises SnapshotError."""
+        """Begin to learn a lineage in a child, up to now, which makes a snapshot of it; raises SnapshotError."""
         snapshots, journal = self._storage.snapshots, self._storage.journal
         if snapshots is None:
             raise SnapshotError(f"nothing can be stored: {self.unready}")

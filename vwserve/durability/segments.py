@@ -27,6 +27,7 @@ _NAME = re.compile(rf"([0-9]{{{_DIGITS}}})(\.dat(?:\.next|\.gz)?)")
 _ASIDE = re.compile(rf"([0-9]{{{_DIGITS}}})\.torn-[0-9]+")
 _OURS = re.compile(rf"[0-9]{{{_DIGITS}}}(?:{TIMES}|{DRAFT}|\.torn-[0-9]+)".replace(".dat", r"\.dat"))
 _NEWLINE = 10
+_FEW_BYTES = 4096  # in which bytes.count is faster
 
 
 class Segment(NamedTuple):
@@ -82,7 +83,9 @@ def foreign_in(folder: Path) -> list[Path]:
 
 def examples_in(block: bytes, multiline: bool) -> int:
     """How many examples a block of whole ones holds: lines, or runs of lines that a blank one ends."""
-    newlines = np.frombuffer(block, np.uint8) == _NEWLINE  # a third of the time that bytes.count takes
+    if len(block) < _FEW_BYTES and not multiline:
+        return block.count(b"\n")
+    newlines = np.frombuffer(block, np.uint8) == _NEWLINE  # of a large block half the time that bytes.count takes
     return int(np.count_nonzero(newlines[1:] & newlines[:-1] if multiline else newlines))
 
 
