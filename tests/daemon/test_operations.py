@@ -410,7 +410,7 @@ def test_a_model_may_be_changed_while_its_snapshot_is_taken(drop: str, ran: Ran)
     command = ran.command("snapshot ctr")
     assert not command.done
     ran.drop("ctr", drop)
-    assert result_of(ran.daemon.reload()) == []
+    assert ran.reload() == []
     assert command.answer["number"] == 1
     expected = b"0\n0\n" if "fresh" in drop else learned(GOOD)
     assert ran.ask(QUESTION) == expected

@@ -211,7 +211,7 @@ def test_answers_that_wait_for_the_disk_are_given_where_their_model_is_removed(r
     client = ran.connect()
     assert client.ask(b"1 |u a\n") == b""
     (ran.folder / "models.d" / "ctr.yaml").unlink()
-    assert result_of(ran.daemon.reload()) == []
+    assert ran.reload() == []
     ran.reactor.settle()
     assert client.answered() == b"0\n"
     assert client.ask(b"|u a\n").startswith(b"!error no-model ")

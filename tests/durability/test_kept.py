@@ -10,7 +10,8 @@ import pytest
 
 from tests.durability.power import QuickDisk
 from tests.durability.states import PROBES, Around, blueprint, flip, fresh, kill, learn, roll_back, take
-from vwserve.durability.durable import Durable, provenance_of
+from vwserve.durability.durable import Durable
+from vwserve.durability.provenance import provenance_of
 from vwserve.durability.snapshot import Snapshot
 from vwserve.durability.static import build_static
 from vwserve.errors import StateError
@@ -39,7 +40,7 @@ def durable(around: Around, tmp_path: Path) -> Iterator[Durable]:
     durable = around.open(blueprint(tmp_path), tmp_path / "state")
     learn(durable, FIRST)
     yield durable
-    if durable._lock is not None:
+    if durable._storage.held:
         durable.close()
 
 
@@ -49,7 +50,7 @@ def end(durable: Durable, stop: bool) -> None:
         durable.close()
     else:
         kill(durable, durable.folder)
-        durable._lock = None
+        durable._storage.snapshots = None
 
 
 def outdated(durable: Durable) -> bool:
