@@ -44,7 +44,7 @@ def test_a_chunk_is_one_system_call(tmp_path: Path) -> None:
     disk = CountingDisk(1 << 20)
     held = journal(tmp_path, disk=disk)
     held.append(examples(1, 250), 250)
-    assert disk.writes == [len(examples(1, 250))]
+    assert disk.writes[1:] == [len(examples(1, 250))]  # the first was that of the times, when it was opened
 
 
 def test_a_short_write_is_finished(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ class Journal:
 
     def _rotate(self) -> GrowingSegment:
         self._note(self._clock())
-        following = GrowingSegment.create(self._disk, self.folder, self.last + 1, NEXT)
+        following = GrowingSegment.create(self._disk, self.folder, self.last + 1, NEXT, self._clock())
         self._closing.append(self._active)
         self._active = following
         return following
@@ -368,7 +368,7 @@ class Journal:
         active: GrowingSegment | None = None
         if found.open is not None:
             written_s = min(now, found.open.path.stat().st_mtime)
-            active = GrowingSegment.reopen(self._disk, self.folder, found.open.first, found.sizes)
+            active = GrowingSegment.reopen(self._disk, self.folder, found.open.first, found.sizes, now)
         if active is not None and last < after:
             active.close()
             if active.data.size:
@@ -378,7 +378,7 @@ class Journal:
             active, written_s = None, now
         self.last = max(last, after)
         if active is None:
-            active = GrowingSegment.create(self._disk, self.folder, self.last + 1, PLAIN)
+            active = GrowingSegment.create(self._disk, self.folder, self.last + 1, PLAIN, now)
         if last < after:
             missing = Gap(active.path, last, active.first)
             self.opening = replace(self.opening, gaps=(*self.opening.gaps, missing))
