@@ -113,6 +113,14 @@ class Ran:
         assert loading.done
         result_of(self.daemon.listen())
 
+    def reload(self) -> list[str]:
+        """Have the configuration read again, and what it says done; what is wrong. Children are not waited for."""
+        reloading = Waiting(self.daemon.reload())
+        while self.reactor.turn():
+            pass
+        problems: list[str] = reloading.result
+        return problems
+
     def stop(self) -> None:
         """Stop, where no client is left but those of the control channel, which leave then."""
         while self._commands:

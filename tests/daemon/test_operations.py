@@ -381,7 +381,7 @@ def test_a_model_that_is_removed_or_changed_during_a_rollback_is_what_its_drop_s
         (ran.folder / "models.d" / "ctr.yaml").unlink()
     else:
         ran.drop("ctr", drop)
-    assert result_of(ran.daemon.reload()) == []
+    assert ran.reload() == []
     if not done:
         code, text = error(command.answer)
         assert code == "failed"
@@ -408,7 +408,7 @@ def test_a_model_may_be_changed_while_its_snapshot_is_taken(drop: str, ran: Ran)
     command = ran.command("snapshot ctr")
     assert not command.done
     ran.drop("ctr", drop)
-    assert result_of(ran.daemon.reload()) == []
+    assert ran.reload() == []
     assert command.answer["number"] == 1
     expected = b"0\n0\n" if "fresh" in drop else learned(GOOD)
     assert ran.ask(QUESTION) == expected
@@ -439,7 +439,7 @@ def test_a_drop_that_changes_a_model_with_much_to_learn_again_takes_effect_once_
     monkeypatch.setattr(switching, "REPLAYED_IN_PLACE", 10)
     ran.ask(GOOD)
     ran.drop("ctr", "-b 11\non_change: replay")
-    assert result_of(ran.daemon.reload()) == []
+    assert ran.reload() == []
     assert ran.ask(QUESTION) == learned(GOOD)
     assert error(ran.command("rollback ctr 0").answer)[0] == "failed"
     other = Servable("other", "-b 11")

@@ -65,7 +65,7 @@ def test_reload_adds_and_removes_models_and_keeps_what_others_learned(ran: Ran) 
     before = ran.ask(b"|u a\n")
     ran.drop("new", "-b 10")
     (ran.folder / "models.d" / "old.yaml").unlink()
-    result_of(ran.daemon.reload())
+    ran.reload()
     assert ran.ask(b"!models\n") == b"ctr new\n"
     assert ran.ask(b"|u a\n") == before
 
@@ -85,11 +85,11 @@ def test_reload_keeps_what_a_model_with_a_plugin_of_the_folder_learned(ran: Ran)
     )
     ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]\nplugins: plugins.d")
     ran.drop("ctr", "-b 10\ntransforms: [{kind: constant}]")
-    result_of(ran.daemon.reload())
+    ran.reload()
     ran.start()
     ran.ask(b"1 |u a\n")
     before = ran.ask(b"|u a\n")
-    result_of(ran.daemon.reload())
+    ran.reload()
     assert ran.ask(b"|u a\n") == before != b"0\n"
     assert json.loads(ran.ask(b"!stats ctr\n"))["version"] == 1
 
@@ -100,18 +100,18 @@ def test_reload_opens_changes_and_closes_listeners(ran: Ran) -> None:
     ran.configure(
         "listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: cvr}, {endpoint: 'tcp:1002', model: ctr}]"
     )
-    result_of(ran.daemon.reload())
+    ran.reload()
     assert ran.ports() == [1001, 1002]
     assert [ran.ask(b"|u a\n", 0), ran.ask(b"|u a\n", 1)] == [b"0\n", b"0.500000\n"]
     ran.configure("listen: [{endpoint: 'tcp:1002', model: ctr}]")
-    result_of(ran.daemon.reload())
+    ran.reload()
     assert ran.daemon.addresses == ["tcp:1002"]
 
 
 def test_reload_holds_new_connections_and_all_models_to_other_limits(ran: Ran) -> None:
     ran.start()
     ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1'}]\nlimits: {line_bytes: 1KiB, magnitude: 10}")
-    result_of(ran.daemon.reload())
+    ran.reload()
     assert ran.ask(b"|u a:50\n").startswith(b"!error bad-example ")
     assert ran.ask(b"|u " + b"a" * 2000 + b"\n").startswith(b"!error too-long ")
 
@@ -120,7 +120,7 @@ def test_a_wrong_configuration_changes_nothing(ran: Ran) -> None:
     ran.start()
     ran.configure("lisetn: []")
     ran.drop("new", "-b 10")
-    result_of(ran.daemon.reload())
+    ran.reload()
     assert ran.ask(b"!models\n") == b"ctr\n"
     assert any("nothing was reloaded" in line for line in ran.logged)
     assert any("vwserve.yaml:1: lisetn: unknown key" in line for line in ran.logged)
@@ -211,7 +211,7 @@ def test_answers_that_wait_for_the_disk_are_given_where_their_model_is_removed(r
     client = ran.connect()
     assert client.ask(b"1 |u a\n") == b""
     (ran.folder / "models.d" / "ctr.yaml").unlink()
-    assert result_of(ran.daemon.reload()) == []
+    assert ran.reload() == []
     ran.reactor.settle()
     assert client.answered() == b"0\n"
     assert client.ask(b"|u a\n").startswith(b"!error no-model ")
@@ -250,7 +250,7 @@ def test_it_is_not_ready_while_it_stops_and_reloads_nothing(ran: Ran) -> None:
     stopping = Waiting(ran.daemon.stop())
     assert ran.daemon.not_ready == ["it is stopping"]
     ran.drop("cvr", "-b 10")
-    assert result_of(ran.daemon.reload()) == ["the daemon is stopping; nothing was reloaded"]
+    assert ran.reload() == ["the daemon is stopping; nothing was reloaded"]
     assert len(ran.ports()) == 1
     client.leave()
     assert stopping.done
@@ -318,10 +318,10 @@ def test_a_stop_waits_for_the_reload_under_way_and_those_behind_it_are_not_begun
 def test_another_folder_of_state_is_used_from_the_next_start_on(ran: Ran) -> None:
     ran.start()
     ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]\nstate: elsewhere")
-    assert result_of(ran.daemon.reload()) == []
+    assert ran.reload() == []
     assert f"state: {ran.folder}/elsewhere is used from the next start on" in ran.logged
     ran.drop("cvr", "-b 10")
-    assert result_of(ran.daemon.reload()) == []
+    assert ran.reload() == []
     assert sorted(path.name for path in (ran.folder / "state").iterdir()) == ["ctr", "cvr"]
     assert not (ran.folder / "elsewhere").exists()
     ran.restart()
@@ -362,7 +362,7 @@ def test_a_reload_that_cannot_open_another_control_endpoint_says_so_and_keeps_th
     ran.start()
     (ran.folder / "file").touch()
     ran.configure("listen: [{endpoint: 'tcp:1001:interface=127.0.0.1', model: ctr}]\ncontrol: unix:file")
-    (problem,) = result_of(ran.daemon.reload())
+    (problem,) = ran.reload()
     assert f"cannot open unix:{ran.folder}/file: {ran.folder}/file is there and is no socket; move it away" in problem
     assert ran.ask(b"!ping\n") == b"pong\n"
 
