@@ -117,9 +117,10 @@ class Ran:
         result_of(self.daemon.listen())
 
     def reload(self) -> list[str]:
-        """Read the configuration again, and do what that leads to; what is wrong."""
+        """Have the configuration read again, and what it says done; what is wrong. Children are not waited for."""
         reloading = Waiting(self.daemon.reload())
-        self.reactor.settle()
+        while self.reactor.turn():
+            pass
         problems: list[str] = reloading.result
         return problems
 

@@ -113,7 +113,7 @@ def test_a_fault_in_one_model_keeps_nobody_from_seeing_to_the_others(
     assert folder.told == ["a: a fault of vwserve: ZeroDivisionError: a fault"]
     journal = folder.durable("b")._storage.journal
     assert journal is not None
-    assert journal.unsynced == 0
+    assert not journal.dirty
 
 
 def test_a_fault_while_one_model_is_closed_leaves_the_last_snapshot_to_the_others(

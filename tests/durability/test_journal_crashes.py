@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.durability.power import Clock, Contents, Held, RecordingDisk, examples, journal, opened
-from vwserve.durability import Journal
+from vwserve.durability import Journal, JournalError
+from vwserve.durability.opening import look_through
 
 
 @dataclass
@@ -206,11 +208,32 @@ def test_a_file_cut_at_any_byte_is_reopened_at_the_last_whole_example(tmp_path: 
                 assert "no whole example" in again.opening.remarks[0]
 
 
-def test_zeros_at_the_end_as_some_file_systems_leave_them_are_cut_off(tmp_path: Path) -> None:
-    (tmp_path / "00000000000000000001.dat").write_bytes(examples(1, 3) + b"1 |f half" + bytes(5000) + b"\n")
+@pytest.mark.parametrize("zeros", [1, 5000, 200_000])
+def test_zeros_at_the_end_as_some_file_systems_leave_them_are_cut_off(tmp_path: Path, zeros: int) -> None:
+    (tmp_path / "00000000000000000001.dat").write_bytes(examples(1, 3) + b"1 |f half" + bytes(zeros))
     with opened(tmp_path) as again:
         assert again.last == 3
-        assert again.opening.cuts[0].size == 5010
+        assert again.opening.cuts[0].size == len(b"1 |f half") + zeros
+
+
+@pytest.mark.parametrize("zeros", [1, 5000, 200_000])
+@pytest.mark.parametrize("after", [b"\n", examples(4, 9), bytes(70_000) + b"1"])
+def test_zeros_with_anything_after_them_are_refused_and_nothing_is_cut(
+    tmp_path: Path, zeros: int, after: bytes
+) -> None:
+    path = tmp_path / "00000000000000000001.dat"
+    path.write_bytes(text := examples(1, 3) + b"1 |f half" + bytes(zeros) + after)
+    size = len(examples(1, 3) + b"1 |f half")
+    with pytest.raises(
+        JournalError, match=rf"0001\.dat has bytes that are zero from byte {size} on.*truncate -s {size}"
+    ):
+        journal(tmp_path)
+    with pytest.raises(JournalError, match=rf"from byte {size} on"):
+        look_through(tmp_path, multiline=False)
+    assert path.read_bytes() == text
+    os.truncate(path, size)
+    with opened(tmp_path) as again:
+        assert again.last == 3
 
 
 def test_nothing_appended_is_lost_where_only_the_process_ends(tmp_path: Path) -> None:

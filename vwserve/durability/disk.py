@@ -70,6 +70,13 @@ class Disk:
         path.unlink(missing_ok=True)
 
 
+def make_folders(disk: Disk, path: Path) -> None:
+    """Make a folder and those that it is in, as far as they are missing, and have their names on the disk."""
+    for missing in reversed([folder for folder in (path, *path.parents) if not folder.is_dir()]):
+        disk.make_folder(missing)
+        disk.sync_folder(missing.parent)
+
+
 def write_all(disk: Disk, fd: int, data: bytes) -> None:
     """Write all of `data`, in as many calls as it takes: nearly always one."""
     written = disk.write(fd, data)

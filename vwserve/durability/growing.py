@@ -7,6 +7,7 @@ from pathlib import Path
 from vwserve.durability.appending import AppendFile
 from vwserve.durability.disk import Disk
 from vwserve.durability.segments import NEXT, PLAIN, TIMES, path_of
+from vwserve.durability.times import Moment
 
 
 class GrowingSegment:
@@ -22,23 +23,30 @@ class GrowingSegment:
         self._named = False  # whether its name is known to be on the disk
 
     @classmethod
-    def create(cls, disk: Disk, folder: Path, first: int, ending: str) -> GrowingSegment:
-        """A new segment, still empty; raises OSError."""
+    def create(cls, disk: Disk, folder: Path, first: int, ending: str, now_s: float) -> GrowingSegment:
+        """A new segment, still empty, made at the Unix time `now_s`; raises OSError."""
         path = path_of(folder, first, ending)
         fd = disk.create(path)
         times = path_of(folder, first, TIMES)
+        data, noted = AppendFile(disk, path, fd), None
         try:
             disk.unlink(times)  # of a segment of this number that was set aside
-            times_fd = disk.create(times)
+            noted = AppendFile(disk, times, disk.create(times))
+            noted.append(Moment(first - 1, now_s).line())
         except OSError:
-            disk.close(fd)
-            disk.unlink(path)
+            for file in (data, noted):
+                if file is not None:
+                    file.close()
+                    disk.unlink(file.path)
             raise
-        return cls(disk, folder, first, ending, AppendFile(disk, path, fd), AppendFile(disk, times, times_fd))
+        return cls(disk, folder, first, ending, data, noted)
 
     @classmethod
-    def reopen(cls, disk: Disk, folder: Path, first: int, sizes: tuple[int, int]) -> GrowingSegment:
-        """The last segment of a journal as it was opened: `sizes` of its two files are what is good; raises OSError."""
+    def reopen(cls, disk: Disk, folder: Path, first: int, sizes: tuple[int, int], now_s: float) -> GrowingSegment:
+        """The last segment of a journal as it was opened; `sizes` of its two files are what is good. Raises OSError.
+
+        Times of which nothing is good begin again at the Unix time `now_s`.
+        """
         files: list[AppendFile] = []
         try:
             for ending, size in zip((PLAIN, TIMES), sizes):
@@ -47,6 +55,8 @@ class GrowingSegment:
                 files.append(AppendFile(disk, path, fd, size))
                 files[-1].cut_back()
             segment = cls(disk, folder, first, PLAIN, *files)
+            if not segment.times.size:
+                segment.times.append(Moment(first - 1, now_s).line())
             segment.sync_all()
         except OSError:
             for file in files:

@@ -10,36 +10,23 @@ keeps off meanwhile, or only appends to.
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from vwserve.durability.compression import compress
-from vwserve.durability.disk import Disk, write_all
+from vwserve.durability.chores import Chores
+from vwserve.durability.disk import Disk, make_folders
 from vwserve.durability.errors import JournalError, disk_error
 from vwserve.durability.growing import GrowingSegment
+from vwserve.durability.holding import Hold, in_place, try_disk
 from vwserve.durability.lock import Lock
-from vwserve.durability.opening import Gap, Opening, put_in_order
+from vwserve.durability.opening import Opening
 from vwserve.durability.reading import read_journal
-from vwserve.durability.segments import (
-    COMPRESSED,
-    NEXT,
-    PLAIN,
-    TIMES,
-    TRIAL,
-    asides_of,
-    end_of,
-    examples_in,
-    path_of,
-    steady_segments_in,
-)
+from vwserve.durability.segments import NEXT, end_of, examples_in, steady_segments_in
 from vwserve.durability.times import Moment, ended_at, sequence_at
 from vwserve.lines import CHUNK_LINES
 
@@ -47,14 +34,7 @@ Sync = Literal["always", "everysec", "os"]
 
 SEGMENT_BYTES = 64 << 20
 _MOMENT_S = 1.0
-_CHORE_RETRY_S = 60.0
-_TRIAL_BYTES = 1 << 16
 _REMEDY = "the model learns again once this is mended"
-
-
-class _Chore(NamedTuple):
-    path: Path
-    work: Callable[[], None]
 
 
 class Journal:
@@ -84,8 +64,8 @@ class Journal:
     ) -> None:
         self.folder = folder
         self.failed: JournalError | None = None
-        self.remark: str | None = None
-        """Why a closed segment could not be compressed or removed yet; it is tried again."""
+        self.reopened: Opening | None = None
+        """What was found where a repair had to open it again; whoever takes notice of that sets it back to None."""
         self._multiline = multiline
         self._end = end_of(multiline)
         self._sync = sync
@@ -99,9 +79,7 @@ class Journal:
         self._syncing: tuple[Future[None], int, int] | None = None  # with its `last`, and how many segments it closes
         self._repairing: Future[None] | None = None
         self._in_doubt = False  # whether what was appended may never come to the disk
-        self._chores: deque[_Chore] = deque()
-        self._chore: tuple[Future[None], _Chore] | None = None
-        self._chores_from_s = 0.0
+        self._chores = Chores(self._disk, folder, clock, executor)
         self._lock: Lock | None = None
         self._active: GrowingSegment
         self.opening: Opening
@@ -111,17 +89,12 @@ class Journal:
         self._noted_s: float  # when it was last seen to
         self._appended_s: float  # when `last` was
         try:
-            self._make_folder()
+            make_folders(self._disk, folder)
             self._open(after)
         except OSError as error:
             raise disk_error("open the journal in", folder, error, "check the folder and its permissions") from error
 
     # -- what it holds -------------------------------------------------------------------------------------------------
-
-    @property
-    def unsynced(self) -> int:
-        """How many examples a power cut could take."""
-        return self.last - self.synced
 
     @property
     def dirty(self) -> bool:
@@ -138,8 +111,23 @@ class Journal:
         return replace(self.opening, first=first, last=self.last)
 
     @property
+    def remark(self) -> str | None:
+        """Why a closed segment could not be compressed or removed yet; it is tried again."""
+        return self._chores.remark
+
+    @property
+    def repairing(self) -> bool:
+        """Whether a thread repairs it, and may be opening and closing its files."""
+        return self._repairing is not None
+
+    @property
     def descriptors(self) -> list[int]:
-        """The files whose syncing brings all that was appended to the disk."""
+        """The files whose syncing brings all that was appended to the disk.
+
+        None while it is repaired or closed: then nobody can say what is on the disk.
+        """
+        if self.repairing or self._lock is None:
+            return []
         return [segment.data.fd for segment in (*self._closing, self._active)]
 
     def read(self, after: int = 0, until: int | None = None, lines: int = CHUNK_LINES) -> Iterator[bytes]:
@@ -180,7 +168,7 @@ class Journal:
 
     def _rotate(self) -> GrowingSegment:
         self._note(self._clock())
-        following = GrowingSegment.create(self._disk, self.folder, self.last + 1, NEXT)
+        following = GrowingSegment.create(self._disk, self.folder, self.last + 1, NEXT, self._clock())
         self._closing.append(self._active)
         self._active = following
         return following
@@ -243,7 +231,7 @@ class Journal:
         """About once a second: sync in the background as configured, and see to what else is due."""
         self.settle()
         self._harvest_repair()
-        if self.failed is None and not self._intact():
+        if self.failed is None and not in_place(self._active):
             self._fail_with(
                 JournalError(f"{self._active.path} has vanished; bring {self.folder} back, and the model learns again")
             )
@@ -257,7 +245,7 @@ class Journal:
         if self._syncing is None and (self._closing or (self._sync == "everysec" and self.dirty)):
             self._start_sync()
             self.settle()
-        self._see_to_chores()
+        self._chores.see_to()
 
     def _synced_up_to(self, last: int, closed: int) -> None:
         self.synced = max(self.synced, last)
@@ -265,7 +253,7 @@ class Journal:
         following = [*done[1:], *self._closing, self._active]
         for segment, after in zip(done, following):
             segment.close()
-            self._add_compression(segment.first, after.first - segment.first)
+            self._chores.compress(segment.first, after.first - segment.first)
 
     # -- failing and recovering ----------------------------------------------------------------------------------------
 
@@ -306,88 +294,33 @@ class Journal:
 
     def _repair(self) -> None:
         """In the background, while nothing is appended."""
-        if not self._intact():
+        if self._lock is None or not in_place(self._active):
             if not self.folder.is_dir():
                 raise JournalError(f"{self.folder} is not there; bring it back, and the model learns again")
             self._release()
             self._open(self.last, until=self.last)
+            self.reopened = self.opening
         for segment in (*self._closing, self._active):
             segment.repair()
-        trial = self.folder / TRIAL
-        self._disk.unlink(trial)
-        fd = self._disk.create(trial)
-        try:
-            write_all(self._disk, fd, bytes(_TRIAL_BYTES))
-            self._disk.sync(fd)
-        finally:
-            self._disk.close(fd)
-            self._disk.unlink(trial)
-
-    def _intact(self) -> bool:
-        """Whether the file that is appended to is still the one in the folder."""
-        if self._lock is None:
-            return False
-        for ending in (NEXT, PLAIN):  # in this order, because a sync may give it its lasting name between
-            path = path_of(self.folder, self._active.first, ending)
-            with suppress(OSError):  # whatever the reason, it cannot be found there
-                if os.path.samestat(path.stat(), os.fstat(self._active.data.fd)):
-                    return True
-        return False
+        try_disk(self._disk, self.folder)
 
     # -- opening and closing -------------------------------------------------------------------------------------------
 
-    def _make_folder(self) -> None:
-        missing = [path for path in (self.folder, *self.folder.parents) if not path.is_dir()]
-        for path in reversed(missing):
-            self._disk.make_folder(path)
-            self._disk.sync_folder(path.parent)
-
     def _open(self, after: int, until: int | None = None) -> None:
         """Open what is there; it may not have examples after `until`."""
-        self._lock = Lock(self.folder)
+        now_s = self._clock()
+        hold = Hold.take(self._disk, self.folder, multiline=self._multiline, after=after, now_s=now_s, until=until)
+        self._lock, self.opening, self._active, self._closing = hold.lock, hold.opening, hold.active, []
+        self.last = self.synced = hold.last
+        self._noted, self._noted_s, self._appended_s = hold.timed, now_s, hold.written_s
+        self._chores.forget()
+        for first, examples in hold.closed:
+            self._chores.compress(first, examples)
         try:
-            self._open_locked(after, until)
-        except BaseException:
-            self._lock.release()
-            self._lock = None
+            self._note(now_s)
+        except OSError:
+            self._release()
             raise
-
-    def _open_locked(self, after: int, until: int | None) -> None:
-        found = put_in_order(self._disk, self.folder, multiline=self._multiline)
-        last = found.opening.last
-        if until is not None and last > until:
-            raise JournalError(
-                f"{self.folder} has examples up to {last}, and this model learned {until}; restart, to learn them, too"
-            )
-        self.opening = found.opening
-        now = self._clock()
-        written_s = now
-        self._chores.clear()
-        for closed, examples in found.closed:
-            self._add_compression(closed.first, examples)
-        active: GrowingSegment | None = None
-        if found.open is not None:
-            written_s = min(now, found.open.path.stat().st_mtime)
-            active = GrowingSegment.reopen(self._disk, self.folder, found.open.first, found.sizes)
-        if active is not None and last < after:
-            active.close()
-            if active.data.size:
-                self._add_compression(active.first, last - active.first + 1)
-            else:
-                self._disk.unlink(active.path)
-            active, written_s = None, now
-        self.last = max(last, after)
-        if active is None:
-            active = GrowingSegment.create(self._disk, self.folder, self.last + 1, PLAIN)
-        if last < after:
-            missing = Gap(active.path, last, active.first)
-            self.opening = replace(self.opening, gaps=(*self.opening.gaps, missing))
-        self._closing = []
-        self._active = active
-        self.synced = self.last
-        self._appended_s, self._noted_s = written_s, now
-        self._noted = found.timed if found.open is not None else active.first - 1
-        self._note(now)
 
     def _release(self) -> None:
         for segment in (*self._closing, self._active) if self._lock is not None else ():
@@ -399,8 +332,7 @@ class Journal:
 
     def close(self) -> None:
         """Sync, and let others have the journal; raises JournalError where it may not all be on the disk."""
-        if self._chore is not None and not self._chore[0].cancel():
-            wait([self._chore[0]])
+        self._chores.end()
         if self._repairing is not None:
             wait([self._repairing])
             self._harvest_repair()
@@ -434,44 +366,12 @@ class Journal:
                     break
                 if ended_at(segments[first], following - 1) > until_s:
                     break
-                self._chores.append(_Chore(segments[first].path, partial(self._remove, first)))
+                self._chores.remove(segments[first].path, first)
                 leaving += 1
         except OSError as error:
             raise disk_error("look through", self.folder, error, "check the folder and its permissions") from error
-        self._see_to_chores()
+        self._chores.see_to()
         return leaving
-
-    def _remove(self, first: int) -> None:
-        # The examples go before what tells of them, and each segment before the next: no crash leaves a gap.
-        for ending in (PLAIN, COMPRESSED, TIMES):
-            self._disk.unlink(path_of(self.folder, first, ending))
-        for path in asides_of(self.folder, first):
-            self._disk.unlink(path)
-        self._disk.sync_folder(self.folder)
-
-    def _add_compression(self, first: int, examples: int) -> None:
-        work = partial(compress, self._disk, self.folder, first, examples)
-        self._chores.append(_Chore(path_of(self.folder, first, PLAIN), work))
-
-    def _see_to_chores(self) -> None:
-        """One at a time, in the background; one that fails is tried again."""
-        now = self._clock()
-        while True:
-            if self._chore is not None:
-                if not self._chore[0].done():
-                    return
-                (future, chore), self._chore = self._chore, None
-                try:
-                    future.result()
-                    self.remark = None
-                except OSError as error:
-                    self.remark = str(disk_error("compress or remove", chore.path, error, "it is tried again"))
-                    self._chores.appendleft(chore)
-                    self._chores_from_s = now + _CHORE_RETRY_S
-            if not self._chores or now < self._chores_from_s:
-                return
-            chore = self._chores.popleft()
-            self._chore = self._executor.submit(chore.work), chore
 
 
 def _sync_files(closing: Sequence[GrowingSegment], active: GrowingSegment) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vwserve.durability.checked import from_text, to_text
-from vwserve.durability.disk import Disk, write_all
+from vwserve.durability.checked import from_text, write_in_place
+from vwserve.durability.disk import Disk
 from vwserve.durability.provenance import Provenance
 from vwserve.durability.snapshot import Moment, Snapshot
 from vwserve.durability.stretches import Stretches
@@ -128,16 +128,7 @@ class Lineage:
             "founded": self.founded,
             **self.provenance.content,
         }
-        draft = folder / f".{_FILE}.part"
-        disk.unlink(draft)
-        fd = disk.create(draft)
-        try:
-            write_all(disk, fd, to_text(content))
-            disk.sync(fd)
-        finally:
-            disk.close(fd)
-        disk.rename(draft, folder / _FILE)
-        disk.sync_folder(folder)
+        write_in_place(disk, folder / _FILE, content)
 
     @classmethod
     def read(cls, folder: Path) -> Lineage | None:

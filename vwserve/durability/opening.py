@@ -1,8 +1,9 @@
 """What the last run left of a journal, put in order before anything is added to it.
 
 A crash of the process loses nothing that was appended. One of the machine may take what was not synced: a torn end, or
-bytes that are zero, which no example has. That is cut off the end, never out of the middle, is kept beside the journal
-and reported.
+one of bytes that are zero, which no example has. That is cut off the end, never out of the middle, is kept beside the
+journal and reported. What no crash leaves (zeros with something after them, segments that hold the same examples or
+were renamed) is refused before anything is changed: somebody has to say what is right.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from vwserve.durability import compression
 from vwserve.durability.disk import Disk, write_all
 from vwserve.durability.errors import JournalError
+from vwserve.durability.naming import check_names
 from vwserve.durability.segments import (
     COMPRESSED,
     DRAFT,
@@ -59,8 +61,6 @@ class Gap:
     first: int
 
     def __str__(self) -> str:
-        if self.first <= self.after:
-            return f"{self.path}: begins at example {self.first}, and the file before it ends at {self.after}"
         return f"{self.path}: examples {self.after + 1} to {self.first - 1}, which come before it, are missing"
 
 
@@ -115,12 +115,15 @@ def _look_through(folder: Path, multiline: bool) -> Opening:
     segments = [by_number[first] for first in sorted(by_number)]
     first = segments[0].first if segments else 1
     last = first - 1
+    ends: list[tuple[Segment, int]] = []
     for segment in segments:
         if segment.first != last + 1:
             if segment.ending == NEXT:  # nothing in it was promised: `put_in_order` will cut it off
                 break
             gaps.append(Gap(segment.path, last, segment.first))
         last = segment.first - 1 + _count(segment, multiline)[0]
+        ends.append((segment, last))
+    check_names(folder, ends)
     return Opening(first, last, gaps=tuple(gaps))
 
 
@@ -132,7 +135,7 @@ def put_in_order(disk: Disk, folder: Path, *, multiline: bool) -> Found:
     segments = segments_in(folder)
     lasting = [segment for segment in segments if segment.ending != NEXT]
     provisional = [segment for segment in segments if segment.ending == NEXT]
-    gaps, cuts, closed = [], [], []
+    gaps, cuts, closed, ends = [], [], [], []
     first = lasting[0].first if lasting else 1
     last, size = first - 1, 0
     end: Segment | None = None
@@ -144,12 +147,15 @@ def put_in_order(disk: Disk, folder: Path, *, multiline: bool) -> Found:
         end = segment
         examples, size = _count(segment, multiline)
         last = segment.first - 1 + examples
+        ends.append((segment, last))
+    check_names(folder, ends)
     if end is not None and end.ending == PLAIN:
         cuts += _cut(disk, end, size)
     for segment in provisional:
         if end is None or segment.first != last + 1:  # nor was anything in it promised
             cuts += _cut(disk, segment, 0)
             disk.unlink(segment.path)
+            disk.unlink(path_of(folder, segment.first, TIMES))
             continue
         if end.ending == PLAIN:
             closed.append((end, last - end.first + 1))
@@ -206,14 +212,26 @@ def _count(segment: Segment, multiline: bool) -> tuple[int, int]:
 
 
 def _sound_pieces(path: Path) -> Iterator[bytes]:
-    """The text of a plain segment up to the first byte that is zero, if any."""
+    """The text of a plain segment without the zeros at its end; raises JournalError where others stand before those."""
+    size = 0
     with path.open("rb", buffering=0) as file:
         while piece := file.read(READ_BYTES):
-            sound = piece.find(b"\0")
-            if sound >= 0:
-                yield piece[:sound]
-                return
-            yield piece
+            zero = piece.find(b"\0")
+            if zero < 0:
+                size += len(piece)
+                yield piece
+                continue
+            yield piece[:zero]
+            size += zero
+            while piece:
+                if piece[zero:].strip(b"\0"):
+                    raise JournalError(
+                        f"{path} has bytes that are zero from byte {size} on, and more after them, which no power cut "
+                        f"leaves; restore it from a copy, or cut it there (truncate -s {size} {path}) to go on with "
+                        "what it has before"
+                    )
+                piece, zero = file.read(READ_BYTES), 0
+            return
 
 
 def _cut(disk: Disk, segment: Segment, size: int) -> list[Cut]:

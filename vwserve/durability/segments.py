@@ -28,6 +28,7 @@ _ASIDE = re.compile(rf"([0-9]{{{_DIGITS}}})\.torn-[0-9]+")
 _OURS = re.compile(rf"[0-9]{{{_DIGITS}}}(?:{TIMES}|{DRAFT}|\.torn-[0-9]+)".replace(".dat", r"\.dat"))
 _NEWLINE = 10
 _FEW_BYTES = 4096  # in which bytes.count is faster
+_NUMBERED = re.compile(rf"([0-9]{{{_DIGITS}}})(\..+)")
 
 
 class Segment(NamedTuple):
@@ -62,6 +63,12 @@ def segments_in(folder: Path) -> list[Segment]:
     """The segments in a folder, by sequence number; where one is there twice, the plain file is first."""
     names = [match for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
     return sorted(Segment(int(match[1]), match[2], folder) for match in names)
+
+
+def numbers_in(folder: Path, ending: str) -> set[int]:
+    """The numbers of which there is a file with this ending."""
+    matches = (_NUMBERED.fullmatch(path.name) for path in folder.iterdir())
+    return {int(match[1]) for match in matches if match and match[2] == ending}
 
 
 def steady_segments_in(folder: Path) -> list[Segment]:

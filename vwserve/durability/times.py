@@ -2,7 +2,8 @@
 
 A line of it, `sequence time`, says that all examples up to that sequence number had been learned by that Unix time.
 One is written about once a second. Each holds by itself: where some are lost, a time leads to an earlier example, never
-to one that was learned after it.
+to one that was learned after it. The first line is written with the file and names the example before the segment's
+first, so that a segment says itself where it begins, whatever it is called.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from vwserve.durability.errors import disk_error
 from vwserve.durability.segments import TIMES, Segment, path_of, segments_in
 
 _LINE = re.compile(rb"([0-9]{1,20}) ([0-9]{1,12}(?:\.[0-9]{1,12})?)\n")
+_LINE_BYTES = 64
 _TAIL_BYTES = 4096
 
 
@@ -52,21 +54,40 @@ def good_bytes(text: bytes, first: int, last: int) -> tuple[int, int]:
     return good, known
 
 
+def begins_after(path: Path) -> int | None:
+    """The example before the first one of the segment of these times, None where they do not tell; raises OSError."""
+    try:
+        with path.open("rb") as file:
+            match = _LINE.match(file.read(_LINE_BYTES))
+    except FileNotFoundError:
+        return None
+    return int(match[1]) if match else None
+
+
+def ends_at(path: Path) -> int | None:
+    """The last example that these times name, None where they do not tell; raises OSError."""
+    moment = _last_in(path)
+    return moment.sequence if moment is not None else None
+
+
 def ended_at(segment: Segment, last: int) -> float:
     """The Unix time by which the last example of a closed segment was learned; raises OSError.
 
     Where that is lost, it is the time at which its file was written.
     """
+    moment = _last_in(path_of(segment.folder, segment.first, TIMES))
+    return moment.unix_s if moment is not None and moment.sequence == last else segment.path.stat().st_mtime
+
+
+def _last_in(path: Path) -> Moment | None:
     try:
-        with path_of(segment.folder, segment.first, TIMES).open("rb") as file:
+        with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
             tail = file.read()
     except FileNotFoundError:
-        tail = b""
-    line = tail[tail.rfind(b"\n", 0, -1) + 1 :]
-    if (match := _LINE.fullmatch(line)) and int(match[1]) == last:
-        return float(match[2])
-    return segment.path.stat().st_mtime
+        return None
+    match = _LINE.fullmatch(tail[tail.rfind(b"\n", 0, -1) + 1 :])
+    return Moment(int(match[1]), float(match[2])) if match else None
 
 
 def sequence_at(folder: Path, unix_s: float) -> int:
