@@ -14,12 +14,14 @@ from twisted.internet.defer import Deferred
 from tests.daemon.dropped import Folder, learned
 from tests.daemon.memory import Waiting
 from tests.durability.power import Held
+from tests.durability.states import flip
 from vwserve.daemon import loading, switching
 from vwserve.daemon.switching import GivenUp
 from vwserve.durability.durable import Durable
 from vwserve.errors import StateError
 from vwserve.model.blueprint import Blueprint
 from vwserve.model.servable import Servable
+from vwserve.model.state import Resumed
 from vwserve.transforms.plugins import PluginFinder
 
 
@@ -917,6 +919,271 @@ def child_of(pid: int) -> int:
     """The number of a process's only child."""
     (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return int(child)
+
+
+# -- changes that keep what was learned ------------------------------------------------------------------------------
+
+
+def probability(folder: Folder, line: str = "|u a |v b") -> str:
+    """What the model `a` predicts for a line."""
+    return folder.model().predict([line])[0]
+
+
+@pytest.mark.parametrize("vw", ["-b 10 -l 0.1", "-b 10 -q uv", "-b 10 --l2 1e-3 --power_t 0.4 -q uv"])
+def test_other_rates_and_further_interactions_keep_what_was_learned(vw: str, folder: Folder) -> None:
+    folder.drop(a="-b 10")
+    before = learned(folder)
+    folder.drop(a=vw)
+    assert folder.predicts() == before
+    figures = folder.figures()
+    assert (figures["lineage"], figures["learned"], figures["snapshot"]["number"]) == (2, 20, 2)
+    assert folder.model().arguments == vw
+    after = learned(folder)
+    folder.reopen()
+    assert folder.predicts() == after != before
+
+
+def test_what_comes_while_it_changes_is_learned_the_new_way(held: Folder) -> None:
+    drop(held, "a", "vw: -b 10")
+    learned(held)
+    held.write("a", "vw: -b 10 -q uv")
+    done = held.begin()
+    came = 0
+    while not done.done:
+        held.model().learn(["1 |u a |v b"])
+        came += 1
+        run(held)
+        if held.reactor.children:
+            held.reactor.listen()
+    assert came > 3
+    assert held.figures()["learned"] == 20 + came
+    founded = held.durable().lineage.founded
+    expected = Servable("expected", "-b 10")
+    expected.learn([*["1 |u a"] * 20, *["1 |u a |v b"] * (founded - 20)])
+    expected.save(held.root / "expected.vw")
+    resumed = Servable("expected", "-b 10 -q uv", resumed=Resumed(held.root / "expected.vw", expected.state()))
+    resumed.learn(["1 |u a |v b"] * (20 + came - founded))
+    assert probability(held) == resumed.predict(["|u a |v b"])[0]
+    expected.close()
+    resumed.close()
+
+
+def test_it_goes_on_as_it_learned_until_what_changed_while_nobody_served_is_done(held: Folder) -> None:
+    drop(held, "a", "vw: -b 10")
+    before = learned(held)
+    held.daemon.close()
+    held.daemon = held.open()
+    held.write("a", "vw: -b 10 -l 0.1")
+    done = held.begin()
+    while "a" not in held.registry.names():
+        run(held)
+    assert held.predicts() == before
+    assert held.model().arguments == "-b 10"
+    after = learned(held)
+    finish(held)
+    assert done.done
+    assert held.model().arguments == "-b 10 -l 0.1"
+    assert held.predicts() == after
+    assert held.figures()["lineage"] == 2
+
+
+def test_where_that_comes_to_nothing_it_goes_on_as_it_learned_and_is_tried_again(folder: Folder) -> None:
+    folder.drop(a="-b 10")
+    learned(folder)
+    folder.write("a", "vw: -b 10 -l 0.1")
+    folder.disk.read_only = True
+    (problem,) = folder.apply()
+    assert problem.startswith("a.yaml: no snapshot ")
+    assert folder.apply() == [problem]
+    assert learned(folder) != "0"
+    assert folder.figures()["learned"] == 40
+    folder.disk.read_only = False
+    folder.daemon.close()
+    folder.daemon = folder.open()
+    folder.disk.read_only = True
+    assert len(folder.apply()) == 1
+    folder.disk.read_only = False
+    folder.tick()
+    assert folder.figures()["lineage"] == 1
+    assert folder.reload() == []
+    assert (folder.figures()["lineage"], folder.figures()["learned"]) == (2, 40)
+
+
+def test_a_drop_that_changes_again_leaves_nothing_of_what_it_gave_up(held: Folder) -> None:
+    drop(held, "a", "vw: -b 10")
+    before = learned(held)
+    for stage in range(8):
+        held.write("a", "vw: -b 10 -l 0.1")
+        first = held.begin()
+        for _ in range(stage):
+            run(held)
+        if held.model().arguments != "-b 10":
+            break
+        drop(held, "a", "vw: -b 10")
+        finish(held)
+        assert first.done
+        assert held.predicts() == before
+        described = [snapshot.provenance.arguments for snapshot in held.durable().snapshots()]
+        assert "-b 10 -l 0.1" not in described
+    assert stage > 3
+    finish(held)
+
+
+def test_transforms_that_are_added_keep_what_was_learned(folder: Folder, tmp_path: Path) -> None:
+    (tmp_path / "constant.py").write_text(PLUGIN)
+    folder.kinds = PluginFinder().find(tmp_path).kinds
+    folder.drop(a="-b 10")
+    before = learned(folder)
+    folder.write("a", "vw: -b 10\ntransforms: [{kind: constant}]")
+    assert folder.apply() == []
+    assert folder.model().text([b"|u a"]) == b"|u a |k always\n"
+    assert folder.predicts() == before  # what nobody has learned of is nothing yet
+    after = learned(folder)
+    folder.reopen()
+    assert folder.predicts() == after
+    folder.drop(c="-b 10")
+    folder.write("a", "vw: -b 10\ntransforms: [{kind: constant}, {kind: constant, output: j}]")
+    assert folder.apply() == []
+    assert folder.predicts() == after
+    folder.write("a", "vw: -b 10\ntransforms: [{kind: constant, output: j}]")
+    (problem,) = folder.apply()
+    assert "learned 40 examples otherwise" in problem
+
+
+def test_a_static_model_keeps_what_was_learned_too(folder: Folder) -> None:
+    folder.drop(a="-b 10")
+    before = learned(folder)
+    folder.write("a", "vw: -b 10 -q uv\nlearn: false")
+    assert folder.apply() == []
+    assert folder.predicts() == before
+    assert folder.model().arguments == "-b 10 -q uv"
+
+
+# -- pinned versions -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def versions(folder: Folder) -> list[str]:
+    """What the model `a` predicts as of its snapshots, the first one first, and as of now."""
+    folder.drop(a="-b 10")
+    predicted = []
+    for _ in range(3):
+        predicted.append(learned(folder, 5))
+        folder.durable().take()
+        folder.durable().finish()
+    predicted.append(learned(folder, 5))
+    return predicted
+
+
+def pin(folder: Folder, number: int, more: str = "") -> list[str]:
+    """Pin a version of the model `a`; what is wrong."""
+    folder.write("a", f"vw: -b 10\nversion: {{pin: {number}}}\n{more}")
+    return folder.apply()
+
+
+def state_of(folder: Folder) -> dict[str, bytes]:
+    """What is on disk of the model `a`."""
+    state = folder.root / "state" / "a"
+    return {str(file.relative_to(state)): file.read_bytes() for file in state.rglob("*") if file.is_file()}
+
+
+def test_a_version_is_served_as_it_is_and_learns_nothing(folder: Folder, versions: list[str]) -> None:
+    for number in (2, 1, 3):
+        assert pin(folder, number) == []
+        assert folder.predicts() == versions[number - 1]
+        assert learned(folder) == versions[number - 1]
+        figures = folder.figures()
+        assert (figures["pinned"], figures["snapshot"]["number"], figures["learn"]) == (number, number, False)
+        assert (figures["lineage"], figures["version"], figures["journal"]) == (1, 1, None)
+        assert figures["learned"] == 5 * number
+    folder.reopen()
+    assert folder.predicts() == versions[2]
+
+
+def test_what_it_learned_until_then_is_kept_and_goes_on_when_it_is_unpinned(
+    folder: Folder, versions: list[str]
+) -> None:
+    pin(folder, 1)
+    assert len(folder.daemon.registry.names()) == 1
+    before = state_of(folder)
+    assert {"snapshots/4.vw", "snapshots/4.json"} < before.keys()  # the last one, of what came after the third
+    learned(folder)
+    folder.tick(1000.0)
+    assert state_of(folder) == before
+    folder.drop(a="-b 10")
+    assert folder.predicts() == versions[3]
+    assert "pinned" not in folder.figures()
+    assert learned(folder) != versions[3]
+    assert folder.figures()["learned"] == 40
+
+
+def test_the_last_snapshot_of_a_model_does_not_push_out_the_one_that_is_pinned(
+    folder: Folder, versions: list[str]
+) -> None:
+    folder.write("a", "vw: -b 10\nsnapshot: {keep: 3}")
+    folder.apply()
+    assert pin(folder, 1, "snapshot: {keep: 3}") == []
+    assert folder.predicts() == versions[0]
+    folder.reopen()
+    assert folder.predicts() == versions[0]
+    folder.write("a", "vw: -b 10\nsnapshot: {keep: 3}")  # then it counts like any other
+    folder.apply()
+    learned(folder)
+    folder.durable().take()
+    folder.durable().finish()
+    (problem,) = pin(folder, 1)
+    assert "has no snapshot 1; the newest are 5, 4, 3" in problem
+
+
+def test_the_model_goes_on_where_there_is_no_such_version(folder: Folder, versions: list[str]) -> None:
+    (problem,) = pin(folder, 17)
+    assert problem.endswith("has no snapshot 17; the newest are 3, 2, 1")
+    assert folder.predicts() == versions[3]
+    assert learned(folder) != versions[3]
+
+
+def test_a_version_that_is_damaged_is_refused(folder: Folder, versions: list[str]) -> None:
+    flip(folder.root / "state" / "a" / "snapshots" / "2.vw")
+    (problem,) = pin(folder, 2)
+    assert "2.vw is not as it was taken" in problem
+    assert folder.predicts() == versions[3]
+
+
+def test_a_version_of_a_model_that_was_made_otherwise_is_refused(folder: Folder, versions: list[str]) -> None:
+    folder.write("a", "vw: -b 10 -l 0.1\nversion: {pin: 2}")
+    (problem,) = folder.apply()
+    assert "snapshot 2 is of a model made otherwise: VW's arguments were '-b 10' and are '-b 10 -l 0.1'" in problem
+    assert folder.predicts() == versions[3]
+
+
+def test_a_model_without_state_has_no_version(folder: Folder) -> None:
+    (problem,) = pin(folder, 1)
+    assert "there is no version 1 to pin; let the model learn first" in problem
+    assert folder.registry.names() == []
+
+
+def test_a_model_is_pinned_although_a_rollback_runs_which_comes_to_nothing(folder: Folder, versions: list[str]) -> None:
+    rollback = Rollback(folder)
+    assert pin(folder, 1) == []
+    with pytest.raises(GivenUp):
+        assert rollback.waiting.result
+    assert folder.predicts() == versions[0]
+
+
+def test_the_model_learns_until_the_version_that_is_pinned_serves(held: Folder) -> None:
+    drop(held, "a", "vw: -b 10")
+    before = learned(held)
+    held.durable().take()
+    held.durable().finish()
+    held.write("a", "vw: -b 10\nversion: {pin: 1}")
+    done = held.begin()
+    run(held)
+    held.model().learn(["1 |u a"])
+    finish(held)
+    assert done.done
+    assert held.predicts() == before
+    drop(held, "a", "vw: -b 10")
+    assert held.figures()["learned"] == 21
 
 
 # -- plugins ---------------------------------------------------------------------------------------------------------
