@@ -39,9 +39,9 @@ def names(ran: Ran) -> list[str]:
 
 def bits(ran: Ran, name: str) -> int:
     """The `-b` of a model."""
-    servable = ran.daemon._registry.get(name)
-    assert servable is not None
-    return servable.learner.bits
+    served = ran.daemon._registry.served(name)
+    assert served is not None
+    return served.servable.learner.bits
 
 
 def test_what_is_dropped_is_served_what_changes_is_replaced_and_what_goes_is_removed(ran: Ran) -> None:
