@@ -21,6 +21,7 @@ from vwserve.durability.intervention import gone_back
 from vwserve.durability.journal import Journal
 from vwserve.durability.keeping import Keeping
 from vwserve.durability.lineage import Lineage
+from vwserve.durability.opening import Opening
 from vwserve.durability.provenance import Provenance, provenance_of
 from vwserve.durability.rebuilding import rebuild
 from vwserve.durability.recovery import passed_by
@@ -195,6 +196,11 @@ class Durable:
             self._stop_learning(str(journal.failed))
             if not journal.probe():
                 return
+        if journal.reopened is not None:
+            for remark in journal.reopened.remarks:
+                self._around.report(remark)
+            self._make_up_for(journal.reopened)
+            journal.reopened = None
         if journal.remark != self._remark:
             self._remark = journal.remark
             if journal.remark:
@@ -202,6 +208,11 @@ class Durable:
         if now_s >= self._keep_from_s:
             self._keep_from_s = now_s + _KEEP_S
             self._let_go(journal)
+
+    def _make_up_for(self, opening: Opening | None) -> None:
+        """Have a snapshot taken at once where a journal came back without examples: else no restart leads past them."""
+        if opening is not None and opening.gaps:
+            self.due_s = self._around.clock()
 
     def _try_again(self) -> bool:
         """Have what failed work again; where it fails again, the model goes on as it is."""
@@ -242,7 +253,7 @@ class Durable:
         if not storage.make_snapshots_folder():
             return
         if storage.journal is None and policy.journal:
-            storage.open_journal(policy, self.lineage.multiline)
+            self._make_up_for(storage.open_journal(policy, self.lineage.multiline))
         storage.settle(self.lineage, anew=True)
         newest = next(storage.newest(self.lineage.holds), None)
         self.newest, self._before = newest, self._one_before(newest, self.lineage)
@@ -275,7 +286,7 @@ class Durable:
     def take(self) -> Taking:
         """Begin to take a snapshot of the model as it is now; `finish` it once it is readable. Raises SnapshotError."""
         snapshots, journal = self._storage.snapshots, self._storage.journal
-        if snapshots is None:
+        if snapshots is None or (journal is not None and journal.repairing):
             raise SnapshotError(f"no snapshot can be taken: {self.unready}")
         policy = self.blueprint.drop.policy
         self.put_off()
@@ -395,7 +406,7 @@ class Durable:
     def rebuild(self, lineage: Lineage, blueprint: Blueprint | None = None) -> Taking:
         """Begin to learn a lineage in a child, up to now; `rebuilt` once it is readable. Raises SnapshotError."""
         snapshots, journal = self._storage.snapshots, self._storage.journal
-        if snapshots is None:
+        if snapshots is None or (journal is not None and journal.repairing):
             raise SnapshotError(f"nothing can be stored: {self.unready}")
         return rebuild(
             blueprint or self.blueprint,

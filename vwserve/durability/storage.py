@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from vwserve.durability.disk import make_folders
 from vwserve.durability.errors import JournalError
 from vwserve.durability.journal import Journal
 from vwserve.durability.lineage import Lineage
 from vwserve.durability.lock import Lock
+from vwserve.durability.opening import Opening
 from vwserve.durability.recovery import Kept
 from vwserve.durability.snapshot import Snapshot
 from vwserve.durability.snapshots import Snapshots
@@ -64,9 +66,7 @@ class Storage:
         disk = self._around.disk
         self.release()
         try:
-            for path in reversed([path for path in (self.folder, *self.folder.parents) if not path.is_dir()]):
-                disk.make_folder(path)
-                disk.sync_folder(path.parent)
+            make_folders(disk, self.folder)
             self._lock = Lock(self.folder)
             self.snapshots = Snapshots(self.snapshots_folder, disk)
         except OSError as error:
@@ -85,8 +85,11 @@ class Storage:
 
     # -- the journal ---------------------------------------------------------------------------------------------------
 
-    def open_journal(self, policy: Policy, multiline: bool) -> None:
-        """Have a journal of examples of one line or several, in place of any that is open, if the disk lets it."""
+    def open_journal(self, policy: Policy, multiline: bool) -> Opening | None:
+        """Have a journal of examples of one line or several, in place of any that is open, if the disk lets it.
+
+        What was found there is reported, and returned.
+        """
         around = self._around
         self.close_journal()
         self._multiline = multiline
@@ -103,9 +106,10 @@ class Storage:
             )
         except JournalError as error:
             self._fail(str(error))
-            return
+            return None
         for remark in self.journal.opening.remarks:
             around.report(remark)
+        return self.journal.opening
 
     def suit_journal(self, policy: Policy, multiline: bool) -> None:
         """Have the journal that is open, in which nothing is, be one of this kind of examples."""
