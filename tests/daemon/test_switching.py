@@ -33,9 +33,10 @@ class World:
         self.drop = drop
         self.a = self.models.make("a", drop)
         self.refreshed: list[str] = []
-        building = DeferredLock()
-        snapshotting = Snapshotting(self.reactor, building)
-        self.switching = Switching(self.reactor, self.executor, building, snapshotting, self._refresh)
+        self.building = DeferredLock()
+        self._locked = False
+        snapshotting = Snapshotting(self.reactor, self.building)
+        self.switching = Switching(self.reactor, self.executor, self.building, snapshotting, self._refresh)
 
     def _refresh(self) -> None:
         """Whoever looks now sees the new servable, and the old one answers still."""
@@ -62,8 +63,24 @@ class World:
         work = self.switching.carry_out(self.a, lambda: self.switching.switch(self.a, aspire, blueprint))
         return Waiting(work)
 
+    def lock(self) -> None:
+        """As where another model is built."""
+        self.building.acquire()
+        self._locked = True
+
+    def unlock(self) -> None:
+        """The other model is built, if one was."""
+        if self._locked:
+            self.building.release()
+
+    def turn(self) -> None:
+        """Have the threads do what they were given, and then a turn."""
+        self.executor.run()
+        self.reactor.turn()
+
     def finish(self) -> None:
         """Do all that there is to do."""
+        self.reactor.settle()
         while self.executor.jobs:
             self.executor.run()
             self.reactor.settle()
@@ -144,12 +161,11 @@ def test_what_is_learned_again_and_what_comes_meanwhile_are_all_learned(world: W
     learn(world.a, 500, "-1 |u a")
     learn(world.a, 2000)
     waiting = world.back(None, skip=[(1001, 1500)])
-    world.executor.run()
     came = 0
     while not waiting.done:
         learn(world.a, 7)
         came += 7
-        world.reactor.turn()
+        world.turn()
     assert came > 14
     assert predicts(world.a) == fresh([(3000 + came, "1 |u a")])
     assert world.a.servable.totals().labelled == 3000 + came
@@ -162,25 +178,23 @@ def test_it_comes_to_an_end_though_more_comes_each_turn_than_is_learned_in_one(
     monkeypatch.setattr(switching, "_BLOCKS_A_TURN", 1)
     learn(world.a, 1000)
     waiting = world.back(None, until=1000)
-    world.executor.run()
     turns = 0
     while not waiting.done:
         learn(world.a, 750)
         turns += 1
         assert turns < 100
-        world.reactor.turn()
+        world.turn()
     assert world.a.servable.totals().labelled == waiting.result.examples.examples_upto(world.a.position) > 1000
 
 
 def test_between_the_turns_others_are_served(world: World) -> None:
     learn(world.a, 5000)
     waiting = world.back(None, until=5000)
-    world.executor.run()
     turns = 0
     while not waiting.done:
         turns += 1
-        world.reactor.turn()
-    assert turns >= 5
+        world.turn()
+    assert turns >= 7
 
 
 # -- by a child ------------------------------------------------------------------------------------------------------
@@ -194,7 +208,7 @@ def test_much_is_learned_again_by_a_child_and_what_comes_meanwhile_after_it(by_a
     world.reactor.turn()
     learn(world.a, 50)
     assert not waiting.done
-    world.reactor.settle()
+    world.finish()
     assert waiting.result.number == 2
     assert predicts(world.a) == fresh([(350, "1 |u a")])
     assert predicts(world.reopened()) == fresh([(350, "1 |u a")])
@@ -209,7 +223,7 @@ def test_the_snapshot_that_a_child_made_stays_until_it_is_used(by_a_child: None,
     (watch,) = world.reactor.readers
     os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)  # it has made the snapshot, which nobody has noticed yet
     world.snapshot()
-    world.reactor.settle()
+    world.finish()
     assert waiting.result.number == 2
     assert predicts(world.a) == fresh([(100, "1 |u a")])
     assert watch not in world.reactor.readers
@@ -268,11 +282,11 @@ def test_a_change_that_is_refused_leaves_all_as_it_was(world: World) -> None:
 def test_how_a_model_is_kept_may_change_while_it_returns(world: World) -> None:
     learn(world.a, 3000)
     waiting = world.back(None, until=3000)
-    world.executor.run()
-    world.reactor.turn()
+    world.turn()
+    world.turn()
     assert not waiting.done
     world.a.configure(world.models.blueprint("a", "vw: -b 10\nsnapshot: {every: 10s}"))
-    world.reactor.settle()
+    world.finish()
     assert waiting.result.number == 2
     assert world.a.blueprint.drop.policy.snapshot_every_s == 10.0
 
@@ -309,18 +323,33 @@ def reach_the_end_of_the_child(world: World) -> None:
     world.reactor.listen()
 
 
+def reach_the_lock(world: World) -> None:
+    """It waits for its turn to be built."""
+    world.lock()
+    world.turn()
+
+
+def reach_the_thread(world: World) -> None:
+    """It is being built."""
+    world.turn()
+    assert world.executor.jobs
+    assert world.building.locked
+
+
 def reach_the_turns(world: World) -> None:
     """It learns, a little each turn."""
-    world.executor.run()
-    world.reactor.turn()
-    world.reactor.turn()
+    for _ in range(3):
+        world.turn()
     assert not world.reactor.readers
+    assert not world.building.locked
 
 
 STAGES = [
     (reach_the_disk, False),
     (reach_the_child, True),
     (reach_the_end_of_the_child, True),
+    (reach_the_lock, False),
+    (reach_the_thread, False),
     (reach_the_turns, False),
 ]
 
@@ -340,11 +369,12 @@ def test_a_model_may_leave_at_any_time_and_is_as_it_was(
         assert waiting.result
     assert predicts(world.a) == before
     assert predicts(world.reopened()) == before
+    world.unlock()
     world.finish()
-    world.reactor.settle()
     assert world.a.lineage.number == 1
     assert world.refreshed == []
     assert not world.reactor.getDelayedCalls()
+    assert not world.building.locked
 
 
 @pytest.mark.parametrize(("reach", "child"), STAGES)
@@ -359,6 +389,7 @@ def test_who_waits_for_it_may_give_it_up(
     waiting.deferred.cancel()
     with pytest.raises(GivenUp):
         assert waiting.result
+    world.unlock()
     world.finish()
     assert predicts(world.a) == before
     again = world.back(None, until=4000)

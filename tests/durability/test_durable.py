@@ -416,7 +416,7 @@ def test_a_change_while_it_runs_is_refused_learned_again_or_begun_anew(durable: 
     for text, learned in ((f"{OTHER}on_change: replay\n", upto(30)), ("vw: -b 11\non_change: fresh\n", [])):
         other = blueprint(tmp_path, text)
         lineage = durable.replaced(other)
-        successor = durable.successor(lineage, durable.verified(lineage), other)
+        successor = durable.successor(durable.plan(lineage, blueprint=other), other)
         assert sum(durable.catch_up(successor)) == len(learned)
         durable.adopt(successor).close()
         assert_same(durable.servable, other, learned)
@@ -456,7 +456,7 @@ def test_before_it_has_learned_it_may_become_one_while_it_runs(
 ) -> None:
     multiline = blueprint(tmp_path, "vw: -b 10 --cb_adf")
     lineage = durable.replaced(multiline)
-    durable.adopt(durable.successor(lineage, durable.verified(lineage), multiline)).close()
+    durable.adopt(durable.successor(durable.plan(lineage, blueprint=multiline), multiline)).close()
     group = [b"shared |s a", b"0:1:0.5 |a b", b"|a c", b""]
     assert not learn(durable, group).startswith(b"!error")
     durable = reopened(durable, around, multiline, state)
@@ -582,10 +582,10 @@ def test_what_comes_while_a_successor_is_made_is_learned_by_both(durable: Durabl
     learn(durable, LINES[20:30])
     lineage = durable.intervened(first)
     verified = durable.verified(lineage)
-    assert (verified, durable.to_replay(lineage, verified)) == ([1], 0)
+    assert (verified, durable.plan(lineage, verified).replayed) == ((first, ()), 0)
     learn(durable, LINES[30:33])
-    assert durable.to_replay(lineage, verified) == 3
-    successor = durable.successor(lineage, verified)
+    assert durable.plan(lineage, verified).replayed == 3
+    successor = durable.successor(durable.plan(lineage, verified))
     learn(durable, LINES[33:35])
     blocks = durable.catch_up(successor)
     assert next(blocks) == 5
@@ -602,7 +602,7 @@ def test_what_comes_while_a_successor_is_made_is_learned_by_both(durable: Durabl
 def test_one_that_was_given_up_leaves_everything_as_it_is(durable: Durable, made: Blueprint, state: Path) -> None:
     learn(durable, upto(20))
     lineage = durable.intervened(None, until=10)
-    durable.successor(lineage, durable.verified(lineage)).close()
+    durable.successor(durable.plan(lineage)).close()
     learn(durable, LINES[20:30])
     assert_same(durable.servable, made, upto(30))
     assert Lineage.read(state) == durable.lineage
@@ -611,7 +611,7 @@ def test_one_that_was_given_up_leaves_everything_as_it_is(durable: Durable, made
 def test_one_of_a_model_that_became_another_meanwhile_is_not_adopted(durable: Durable, made: Blueprint) -> None:
     learn(durable, upto(20))
     lineage = durable.intervened(None, until=10)
-    successor = durable.successor(lineage, durable.verified(lineage))
+    successor = durable.successor(durable.plan(lineage))
     for _ in durable.catch_up(successor):
         pass
     roll_back(durable, None, until=5)
@@ -624,7 +624,7 @@ def test_one_of_a_model_that_became_another_meanwhile_is_not_adopted(durable: Du
 def test_one_that_has_not_caught_up_is_not_adopted(durable: Durable, made: Blueprint) -> None:
     learn(durable, upto(20))
     lineage = durable.intervened(None, until=10)
-    successor = durable.successor(lineage, durable.verified(lineage))
+    successor = durable.successor(durable.plan(lineage))
     for _ in durable.catch_up(successor):
         pass
     learn(durable, LINES[20:21])
@@ -640,7 +640,7 @@ def test_where_the_snapshots_cannot_be_read_nothing_is_switched(durable: Durable
     learn(durable, upto(20))
     first = take(durable)
     learn(durable, LINES[20:30])
-    successor = durable.successor(durable.intervened(first), [1])
+    successor = durable.successor(durable.plan(durable.intervened(first)))
     for _ in durable.catch_up(successor):
         pass
     (state / "snapshots").rename(state / "away")
@@ -1009,7 +1009,7 @@ def test_what_was_changed_meanwhile_is_not_written_over_a_state_that_was_not_ope
         durable.intervened(None)
     again = blueprint(tmp_path)
     lineage = durable.replaced(again)
-    successor = durable.successor(lineage, durable.verified(lineage), again)
+    successor = durable.successor(durable.plan(lineage, blueprint=again), again)
     for _ in durable.catch_up(successor):
         pass
     durable.adopt(successor).close()

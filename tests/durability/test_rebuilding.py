@@ -50,7 +50,7 @@ def rebuilt(durable: Durable, lineage: Lineage, made: Blueprint | None = None) -
 
 def switch(durable: Durable, lineage: Lineage, number: int, made: Blueprint | None = None) -> int:
     """Have a model be what a child made and what came since; how many examples that were."""
-    successor = durable.successor(lineage, [number], made)
+    successor = durable.successor(durable.planned_from(durable.described(number), lineage), made)
     caught_up = sum(durable.catch_up(successor))
     durable.adopt(successor).close()
     return caught_up
@@ -62,8 +62,8 @@ def test_what_a_child_learns_is_what_was_wanted(durable: Durable, made: Blueprin
     snapshot = durable.described(number)
     assert (str(snapshot.moment.learned), snapshot.moment.journal, snapshot.moment.lineage) == ("1-4, 10-20", 30, 2)
     assert snapshot.state.counts.learned == 15
-    assert durable.verified(lineage) == [number]
-    assert durable.to_replay(lineage, [number]) == 0
+    assert durable.verified(lineage) == (snapshot, ())
+    assert durable.plan(lineage).replayed == 0
     assert switch(durable, lineage, number) == 0
     assert_same(durable.servable, made, [*LINES[:4], *LINES[9:20]])
     assert durable.newest == snapshot
@@ -75,7 +75,7 @@ def test_the_model_goes_on_meanwhile_and_what_comes_is_learned_by_both(durable: 
     learn(durable, LINES[30:40])
     taking.finish()
     assert durable.described(taking.number).moment.journal == 30
-    assert durable.to_replay(lineage, [taking.number]) == 10
+    assert durable.plan(lineage).replayed == 10
     assert_same(durable.servable, made, LINES[:40])
     assert switch(durable, lineage, taking.number) == 10
     assert_same(durable.servable, made, [*LINES[:20], *LINES[30:40]])

@@ -137,13 +137,6 @@ def test_the_wanted_ones_go_on_past_a_description_that_cannot_be_read(tmp_path: 
     assert [each.number for each in Snapshots(tmp_path).newest(lambda _: True)] == [2, 1]
 
 
-def test_one_that_was_verified_just_now_is_not_read_again(tmp_path: Path) -> None:
-    put(tmp_path, 1)
-    flip(tmp_path / "1.vw")  # as nothing does within a turn: it shows that nobody looked
-    newest = Snapshots(tmp_path).newest_good(verified=[1])
-    assert newest.snapshot is not None and newest.corrupt == ()
-
-
 def test_whoever_reads_makes_and_removes_nothing(tmp_path: Path) -> None:
     put(tmp_path, 1)
     for name in ("2.vw", ".3.vw.part"):

@@ -104,6 +104,12 @@ class ControlOperations:
         with durable.pinning(snapshot):
             base = await self._apart(lambda: durable.described(snapshot)) if snapshot else None
             upto = None if until is None else await self._sequence(durable, until)
+            if upto == 0 and isinstance(until, AtTime):
+                raise RequestError(
+                    "bad-request",
+                    f"{model} had learned nothing by then: there is nothing to replay; `rollback {model} 0` alone has "
+                    "it begin anew",
+                )
             stretches = [await self._stretch(durable, each) for each in skip]
 
             def aspire() -> Lineage:
@@ -112,7 +118,7 @@ class ControlOperations:
                 return durable.intervened(base, upto, stretches)
 
             aspire()  # what is refused needs no snapshot to undo it
-            undo = await self._before(durable)
+            undo = await self._undo(durable)
             lineage = await self._switching.switch(durable, aspire)
         return {
             "model": model,
@@ -120,15 +126,16 @@ class ControlOperations:
             "snapshot": snapshot,
             "learned_from_journal": str(lineage.examples),
             "journal": durable.position,
-            "undo": f"rollback {model} {undo.number}" if undo is not None else None,
+            "undo": undo,
         }
 
-    async def _before(self, durable: Durable) -> Snapshot | None:
-        """A snapshot of the model as it is, to undo the rollback by; None where the disk takes none."""
+    async def _undo(self, durable: Durable) -> str | None:
+        """What undoes a rollback: a return to a snapshot of the model as it is; None where the disk takes none."""
+        newest, model = durable.newest, durable.servable.name
         if not durable.changed:
-            return durable.newest
+            return f"rollback {model} {newest.number if newest is not None else 0}"
         try:
-            return await self._snapshotting.take(durable)
+            return f"rollback {model} {(await self._snapshotting.take(durable)).number}"
         except SnapshotError:  # the log has it; whoever needs a rollback needs it all the same
             return None
 

@@ -6,7 +6,7 @@ another process's, is raised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -174,6 +174,11 @@ class Storage:
         """The snapshots that are wanted, the newest first; raises SnapshotError."""
         snapshots = self.snapshots or self.read_snapshots()
         return snapshots.newest(wanted) if snapshots is not None else iter(())
+
+    def foremost(self, wanted: Callable[[Snapshot], bool]) -> Sequence[Snapshot]:
+        """The snapshots that are wanted, that which has learned the most first; raises SnapshotError."""
+        snapshots = self.snapshots or self.read_snapshots()
+        return snapshots.foremost(wanted) if snapshots is not None else ()
 
     def make_snapshots_folder(self) -> bool:
         """Make the folder of snapshots where it is not there any more; whether it is there now."""
