@@ -18,7 +18,7 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from zope.interface import implementer
 
 from tests.daemon.memory import Reactor, Waiting, result_of
-from tests.durability.power import Inline
+from tests.durability.power import Held, Inline
 from vwserve.daemon.service import Daemon
 from vwserve.daemon.settings import read_settings
 
@@ -86,7 +86,9 @@ class Ran:
         self.logged = logged
         self.folder = folder
         self.reactor = Reactor()
+        self.ahead_s = 0.0  # of the reactor's timers, which the clock was set
         self.executor: Executor = Inline()
+        self.syncer: Executor = Inline()
         (folder / "models.d").mkdir()
         self.drop("ctr", "--loss_function logistic --link logistic -b 10")
         self.configure(configuration)
@@ -96,7 +98,15 @@ class Ran:
     def make(self) -> Daemon:
         """A daemon of the configuration as it is now."""
         read = partial(read_settings, self.folder / "vwserve.yaml")
-        return Daemon(self.reactor, read, executor=self.executor, loader=self.executor)
+        reactor = self.reactor
+        return Daemon(
+            reactor,
+            read,
+            lambda: reactor.seconds() + self.ahead_s,
+            executor=self.executor,
+            syncer=self.syncer,
+            loader=Inline(),
+        )
 
     def configure(self, text: str) -> None:
         """Write the configuration."""
@@ -110,7 +120,10 @@ class Ran:
         """Load and listen."""
         loading = Waiting(self.daemon.load())
         self.reactor.settle()
-        assert loading.done
+        while not loading.done:
+            assert isinstance(self.executor, Held), "it waits for nothing that a test holds"
+            self.executor.run()
+            self.reactor.settle()
         result_of(self.daemon.listen())
 
     def reload(self) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.daemon.memory import NOW_S, result_of
+from tests.daemon.memory import NOW_S
 from tests.daemon.running import Command, Ran, recording
 from vwserve.daemon import switching
 from vwserve.durability.durable import Durable

@@ -27,7 +27,8 @@ _SAME_TURN_S = 0.01  # from when a command is read, which is what `now` in it me
 class ControlOperations:
     """The operations of a daemon, on its reactor.
 
-    `read_again` reads its configuration and returns what is wrong; `not_ready` tells why it is not ready.
+    `read_again` reads its configuration and returns what is wrong; `not_ready` tells why it is not ready; `unix_time`
+    is the time in seconds since 1970.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class ControlOperations:
         executor: Executor,
         read_again: Callable[[], Awaitable[Sequence[str]]],
         not_ready: Callable[[], Sequence[str]],
+        unix_time: Callable[[], float],
     ) -> None:
         self._reactor = reactor
         self._registry = registry
@@ -47,6 +49,7 @@ class ControlOperations:
         self._executor = executor
         self._read_again = read_again
         self._not_ready = not_ready
+        self._unix_time = unix_time
 
     # -- telling -------------------------------------------------------------------------------------------------------
 
@@ -141,7 +144,7 @@ class ControlOperations:
 
     def _upto_now(self, durable: Durable, point: Point | None) -> Point | None:
         """A point that is now, or later, as the number that it is at this moment: times are noted once a second."""
-        if isinstance(point, AtTime) and point.unix_s >= self._reactor.seconds() - _SAME_TURN_S:
+        if isinstance(point, AtTime) and point.unix_s >= self._unix_time() - _SAME_TURN_S:
             return AtNumber(durable.position)
         return point
 

@@ -72,8 +72,8 @@ class Durable:
         self._remark: str | None = None
         self._reported = ""
         self._retry_from_s = self._keep_from_s = 0.0
-        self.due_s = around.clock() + blueprint.drop.policy.snapshot_every_s
-        """When the next snapshot is due."""
+        self.due_s = around.elapsed_s() + blueprint.drop.policy.snapshot_every_s
+        """When the next snapshot is due, by the timer of its surroundings."""
         try:
             self._storage.hold()
             self._start()
@@ -172,7 +172,7 @@ class Durable:
     def configure(self, blueprint: Blueprint) -> None:
         """Keep it from now on as this blueprint's drop says, which is of the same model."""
         policy = blueprint.drop.policy
-        self.due_s = min(self.due_s, self._around.clock() + policy.snapshot_every_s)
+        self.due_s = min(self.due_s, self._around.elapsed_s() + policy.snapshot_every_s)
         self.blueprint = blueprint
         if self._storage.journal is not None:
             self._storage.journal.configure(sync=policy.sync, keep_s=policy.journal_keep_s)
@@ -181,7 +181,7 @@ class Durable:
 
     def tick(self) -> bool:
         """See to the journal, and try whether what failed works again; whether another servable is in place."""
-        now_s = self._around.clock()
+        now_s = self._around.elapsed_s()
         journal = self._storage.journal
         if journal is not None:
             self._see_to(journal, now_s)
@@ -313,7 +313,7 @@ class Durable:
 
     def put_off(self) -> None:
         """There is nothing new to take a snapshot of; the next one is due an interval from now."""
-        self.due_s = self._around.clock() + self.blueprint.drop.policy.snapshot_every_s
+        self.due_s = self._around.elapsed_s() + self.blueprint.drop.policy.snapshot_every_s
 
     def finish(self) -> Snapshot:
         """The snapshot that was being taken; raises SnapshotError where none came about."""

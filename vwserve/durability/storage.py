@@ -103,6 +103,7 @@ class Storage:
                 executor=around.executor,
                 after=self.passed,
                 disk=around.disk,
+                sync_executor=around.sync_executor,
             )
         except JournalError as error:
             self._fail(str(error))
