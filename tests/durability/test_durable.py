@@ -713,6 +713,190 @@ def test_what_the_journal_does_not_have_is_not_left_out_unasked(
     kill(durable, state)
 
 
+def with_segments(durable: Durable, around: Around, made: Blueprint, state: Path, *firsts: int) -> Durable:
+    """Another process, which finds of the journal only the segments of these first examples, of ten each."""
+    kill(durable, state)
+    shutil.rmtree(state / "journal")
+    (state / "journal").mkdir()
+    for first in firsts:
+        text = b"".join(line + b"\n" for line in LINES[first - 1 : first + 9])
+        (state / "journal" / f"{first:020}.dat").write_bytes(text)
+    return around.open(made, state)
+
+
+def test_to_undo_a_rollback_neither_the_journal_is_needed_nor_an_older_snapshot_taken_for_the_model(
+    durable: Durable, around: Around, made: Blueprint, state: Path
+) -> None:
+    learn(durable, upto(10))
+    first = take(durable)
+    learn(durable, LINES[10:30])
+    before = take(durable)
+    roll_back(durable, first)
+    learned_less = take(durable)
+    assert learned_less.moment.learned.end < before.moment.learned.end
+    (state / "journal" / SEGMENT).rename(state / "away")
+    undone = durable.intervened(before)
+    planned = durable.plan(undone)
+    assert (planned.base, planned.replayed, planned.remarks) == (before, 0, ())
+    (state / "away").rename(state / "journal" / SEGMENT)
+    roll_back(durable, before)
+    assert durable.newest == before
+    assert_same(durable.servable, made, upto(30))
+    learn(durable, LINES[30:40])
+    durable = with_segments(durable, around, made, state, 31)  # the only one that is not to be let go
+    assert durable.newest == before
+    assert_same(durable.servable, made, upto(40))
+    assert around.said == []
+    kill(durable, state)
+
+
+def test_without_a_journal_a_rollback_is_undone_too(around: Around, tmp_path: Path, state: Path) -> None:
+    made = blueprint(tmp_path, UNJOURNALED)
+    durable = around.open(made, state)
+    learn(durable, upto(10))
+    first = take(durable)
+    learn(durable, LINES[10:30])
+    before = take(durable)
+    roll_back(durable, first)
+    take(durable)
+    roll_back(durable, before)
+    assert_same(durable.servable, made, upto(30))
+    durable = reopened(durable, around, made, state)
+    assert_same(durable.servable, made, upto(30))
+    kill(durable, state)
+
+
+def test_without_a_journal_a_spoilt_snapshot_is_no_way_back_and_that_is_said(
+    around: Around, tmp_path: Path, state: Path
+) -> None:
+    made = blueprint(tmp_path, UNJOURNALED)
+    durable = around.open(made, state)
+    learn(durable, upto(10))
+    take(durable)
+    learn(durable, LINES[10:20])
+    second = take(durable)
+    learn(durable, LINES[20:30])
+    flip(state / "snapshots" / "2.vw")
+    with pytest.raises(StateError, match=r"does not have the examples 11-20, .*2\.vw is not as it was taken"):
+        durable.plan(durable.intervened(second))
+    assert_same(durable.servable, made, upto(30))
+    kill(durable, state)
+
+
+def test_that_a_spoilt_snapshot_was_gone_round_is_said(durable: Durable, around: Around, state: Path) -> None:
+    learn(durable, upto(20))
+    first = take(durable)
+    flip(state / "snapshots" / "1.vw")
+    roll_back(durable, first)
+    (said,) = around.said
+    assert "1.vw is not as it was taken" in said
+    assert_same(durable.servable, durable.blueprint, upto(20))
+
+
+def test_a_snapshot_that_was_begun_before_its_rollback_was_undone_is_not_what_a_restart_goes_on_from(
+    durable: Durable, made: Blueprint
+) -> None:
+    learn(durable, upto(10))
+    first = take(durable)
+    learn(durable, LINES[10:30])
+    before = take(durable)
+    roll_back(durable, first)
+    durable.take()
+    roll_back(durable, before)
+    assert durable.finish().number == 3
+    assert durable.newest == before
+    assert_same(durable.servable, made, upto(30))
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_to_be_learned_again_is_what_the_journal_still_has(
+    running: bool, durable: Durable, around: Around, made: Blueprint, tmp_path: Path, state: Path
+) -> None:
+    learn(durable, upto(30))
+    take(durable)
+    learn(durable, LINES[30:40])
+    again = "vw: -b 11\non_change: replay\n"
+    if running:
+        durable = with_segments(durable, around, made, state, 21, 31)
+        other = blueprint(tmp_path, again)
+        planned = durable.plan(durable.replaced(other), blueprint=other)
+        successor = durable.successor(planned, other)
+        assert sum(durable.catch_up(successor)) == planned.replayed == 20
+        durable.adopt(successor).close()
+    else:
+        other = blueprint(tmp_path, again)
+        durable = with_segments(durable, around, other, state, 21, 31)
+    assert_same(durable.servable, other, LINES[20:40])
+    assert (durable.lineage.number, str(durable.lineage.examples)) == (2, "21-")
+    (said,) = around.said
+    assert said == f"it learns again without the examples 1-20: {state / 'journal'} does not have them any more"
+    durable = reopened(durable, around, other, state)
+    assert_same(durable.servable, other, LINES[20:40])
+    assert len(around.said) == 1  # once is enough
+    kill(durable, state)
+
+
+def test_where_the_journal_has_nothing_any_more_learning_it_again_is_beginning_anew(
+    durable: Durable, around: Around, tmp_path: Path, state: Path
+) -> None:
+    learn(durable, upto(30))
+    take(durable)
+    other = blueprint(tmp_path, "vw: -b 11\non_change: replay\n")
+    durable = with_segments(durable, around, other, state)
+    assert any("without the examples 1-30" in each for each in around.said)
+    learn(durable, LINES[30:40])
+    assert_same(durable.servable, other, LINES[30:40])
+    assert durable.position == 40
+    kill(durable, state)
+
+
+def test_what_is_missing_in_the_midst_of_what_is_to_be_learned_again_is_refused_while_it_runs(
+    durable: Durable, around: Around, made: Blueprint, tmp_path: Path, state: Path
+) -> None:
+    learn(durable, upto(30))
+    take(durable)
+    learn(durable, LINES[30:40])
+    durable = with_segments(durable, around, made, state, 11, 31)
+    other = blueprint(tmp_path, "vw: -b 11\non_change: replay\n")
+    with pytest.raises(StateError, match=r"does not have the examples 21-30, .*leave them out \(skip 21\.\.30\)"):
+        durable.plan(durable.replaced(other), blueprint=other)
+    kill(durable, state)
+
+
+def test_no_rollback_leaves_out_unasked_what_neither_a_snapshot_nor_the_journal_has(
+    durable: Durable, around: Around, made: Blueprint, state: Path
+) -> None:
+    learn(durable, upto(30))
+    take(durable)
+    durable = with_segments(durable, around, made, state, 1, 21)
+    with pytest.raises(StateError, match=r"does not have the examples 11-20"):
+        durable.plan(durable.intervened(None, until=25))
+    roll_back(durable, None, until=25, skip=[(11, 20)])
+    assert_same(durable.servable, made, [*upto(10), *LINES[20:25]])
+    kill(durable, state)
+
+
+def test_what_vw_does_not_save_whole_goes_back_to_the_snapshot_and_only_a_start_learns_it_all_again(
+    around: Around, tmp_path: Path, state: Path
+) -> None:
+    made = blueprint(tmp_path, "vw: -b 10 --replay_b 5\n")
+    durable = around.open(made, state)
+    learn(durable, upto(20))
+    first = take(durable)
+    learn(durable, LINES[20:30])
+    successor = durable.successor(durable.plan(durable.intervened(first)))
+    assert (successor.recovered.snapshot, successor.recovered.replayed) == (first, 0)
+    assert sum(durable.catch_up(successor)) == 0
+    durable.adopt(successor).close()
+    (said,) = around.said
+    assert said.startswith("it goes on from snapshot 1, in which VW does not save all")
+    around.said.clear()
+    durable = reopened(durable, around, made, state)
+    assert around.said == []
+    assert_same(durable.servable, made, upto(20))
+    kill(durable, state)
+
+
 def test_an_example_is_found_by_its_time(durable: Durable, around: Around) -> None:
     for seconds in range(5):
         around.clock.now = 1000.0 + 2.0 * seconds

@@ -162,6 +162,23 @@ def test_a_child_leaves_nothing_out_unasked(durable: Durable, made: Blueprint, t
     kill(again, folder)
 
 
+def test_a_child_learns_what_the_journal_still_has_and_its_snapshot_says_so(durable: Durable, tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    take(durable)
+    kill(durable, folder)
+    (folder / "journal" / f"{1:020}.dat").unlink()
+    (folder / "journal" / f"{21:020}.dat").write_bytes(b"".join(line + b"\n" for line in LINES[20:30]))
+    again = Around().open(durable.blueprint, folder)
+    other = blueprint(tmp_path, "vw: -b 11\non_change: replay\n")
+    planned = again.plan(again.replaced(other), blueprint=other)
+    number = rebuilt(again, planned.lineage, other)
+    snapshot = again.described(number)
+    assert (str(snapshot.moment.learned), snapshot.state.counts.learned) == ("21-30", 10)
+    switch(again, planned.lineage, number, other)
+    assert_same(again.servable, other, LINES[20:30])
+    kill(again, folder)
+
+
 def test_a_child_whose_disk_is_full_leaves_nothing(durable: Durable, tmp_path: Path) -> None:
     disk = durable._around.disk
     assert isinstance(disk, FaultyDisk)
