@@ -374,7 +374,7 @@ def test_a_spoilt_lineage_json_is_no_reason_to_begin_anew(
 
 # -- another configuration --------------------------------------------------------------------------------------------
 
-OTHER = "vw: -b 10 --l2 1e-3\n"
+OTHER = "vw: -b 10 --noconstant\n"
 
 
 def test_a_model_that_is_made_otherwise_is_refused(

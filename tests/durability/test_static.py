@@ -138,7 +138,7 @@ def test_what_had_been_made_otherwise_is_refused_unless_the_drop_says_otherwise(
 ) -> None:
     learn(durable, LINES[:20])
     kill(durable, state)
-    other = "vw: -b 10 --l2 1e-3\nlearn: false\n"
+    other = "vw: -b 10 --noconstant\nlearn: false\n"
     with pytest.raises(StateError, match="learned 20 examples otherwise"):
         static(state, said, other)
     check(static(state, said, other + "on_change: fresh\n"), blueprint(state.parent, other), [])
