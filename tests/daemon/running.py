@@ -86,7 +86,9 @@ class Ran:
         self.logged = logged
         self.folder = folder
         self.reactor = Reactor()
+        self.ahead_s = 0.0  # of the reactor's timers, which the clock was set
         self.executor: Executor = Inline()
+        self.syncer: Executor = Inline()
         (folder / "models.d").mkdir()
         self.drop("ctr", "--loss_function logistic --link logistic -b 10")
         self.configure(configuration)
@@ -96,7 +98,15 @@ class Ran:
     def make(self) -> Daemon:
         """A daemon of the configuration as it is now."""
         read = partial(read_settings, self.folder / "vwserve.yaml")
-        return Daemon(self.reactor, read, executor=self.executor, loader=Inline())
+        reactor = self.reactor
+        return Daemon(
+            reactor,
+            read,
+            lambda: reactor.seconds() + self.ahead_s,
+            executor=self.executor,
+            syncer=self.syncer,
+            loader=Inline(),
+        )
 
     def configure(self, text: str) -> None:
         """Write the configuration."""
@@ -111,7 +121,7 @@ class Ran:
         loading = Waiting(self.daemon.load())
         self.reactor.settle()
         while not loading.done:
-            assert isinstance(self.executor, Held)
+            assert isinstance(self.executor, Held), "it waits for nothing that a test holds"
             self.executor.run()
             self.reactor.settle()
         result_of(self.daemon.listen())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,9 +90,8 @@ def test_what_is_wrong_with_a_file_is_told_once_until_it_changes(ran: Ran) -> No
 def test_a_model_that_takes_long_to_load_holds_up_nothing_but_itself(tmp_path: Path) -> None:
     with recording() as logged:
         ran, loader = Ran(tmp_path, logged), Held()
-        ran.daemon = Daemon(
-            ran.reactor, lambda: read_settings(tmp_path / "vwserve.yaml"), executor=ran.executor, loader=loader
-        )
+        read = partial(read_settings, tmp_path / "vwserve.yaml")
+        ran.daemon = Daemon(ran.reactor, read, ran.reactor.seconds, executor=ran.executor, loader=loader)
         loading = Waiting(ran.daemon.load())
         while not loading.done:
             loader.run()

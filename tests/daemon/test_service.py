@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from tests.daemon.memory import Waiting
 from tests.daemon.running import Ran, recording
-from tests.durability.power import Held
+from tests.durability.power import Held, Inline
 from vwserve.daemon import switching
 from vwserve.errors import ConfigurationError
 
@@ -186,7 +186,7 @@ def test_a_snapshot_under_way_is_finished_before_it_stops(ran: Ran) -> None:
 
 def test_answers_that_wait_for_the_disk_are_given_before_it_stops(ran: Ran) -> None:
     ran.drop("ctr", "-b 10\njournal: {sync: always}")
-    held = ran.executor = Held()
+    held = ran.syncer = Held()
     ran.daemon = ran.make()
     ran.start()
     client = ran.connect()
@@ -393,3 +393,36 @@ def test_a_socket_that_another_process_listens_on_is_an_error(where: str, ran: R
         with pytest.raises(ConfigurationError, match=r"cannot open unix:.*x\.sock is in use: another process listens"):
             ran.start()
         assert (ran.folder / "x.sock").is_socket()
+
+
+# -- what holds up whom ----------------------------------------------------------------------------------------------
+
+
+def test_answers_wait_for_syncs_and_for_nothing_else_that_threads_do(ran: Ran) -> None:
+    ran.drop("ctr", "-b 10\njournal: {sync: always}")
+    ran.executor = Held()  # compresses for seconds, say
+    ran.daemon = ran.make()
+    ran.start()
+    client = ran.connect()
+    client.ask(b"1 |u a\n")
+    ran.reactor.settle()
+    assert client.answered() == b"0\n"
+    client.leave()
+    ran.executor = Inline()
+
+
+def test_snapshots_are_due_by_the_time_that_passes_however_the_clock_is_set(ran: Ran) -> None:
+    ran.drop("ctr", "-b 10\nsnapshot: {every: 30s}")
+    ran.start()
+    times: list[float] = []
+    for ahead_s in (-3600.0, 7200.0):
+        ran.ask(b"1 |u a\n")
+        ran.ahead_s = ahead_s
+        ran.reactor.pump([1.0] * 29)
+        ran.reactor.settle()
+        assert len(ran.snapshots()) == 2 * len(times)
+        ran.reactor.pump([1.0])
+        ran.reactor.settle()
+        assert len(ran.snapshots()) == 2 * len(times) + 2
+        times.append(ran.ctl("snapshots ctr")[0]["time"] - ran.reactor.seconds())
+    assert times == [-3600.0, 7200.0]

@@ -133,7 +133,7 @@ def roll_back(
 ) -> None:
     """Go back to a snapshot, or to the beginning, as the daemon does."""
     lineage = durable.intervened(to, until, skip)
-    successor = durable.successor(lineage, durable.verified(lineage))
+    successor = durable.successor(durable.plan(lineage))
     try:
         for _ in durable.catch_up(successor):
             continue

@@ -416,7 +416,7 @@ def test_a_change_while_it_runs_is_refused_learned_again_or_begun_anew(durable: 
     for text, learned in ((f"{OTHER}on_change: replay\n", upto(30)), ("vw: -b 11\non_change: fresh\n", [])):
         other = blueprint(tmp_path, text)
         lineage = durable.replaced(other)
-        successor = durable.successor(lineage, durable.verified(lineage), other)
+        successor = durable.successor(durable.plan(lineage, blueprint=other), other)
         assert sum(durable.catch_up(successor)) == len(learned)
         durable.adopt(successor).close()
         assert_same(durable.servable, other, learned)
@@ -456,7 +456,7 @@ def test_before_it_has_learned_it_may_become_one_while_it_runs(
 ) -> None:
     multiline = blueprint(tmp_path, "vw: -b 10 --cb_adf")
     lineage = durable.replaced(multiline)
-    durable.adopt(durable.successor(lineage, durable.verified(lineage), multiline)).close()
+    durable.adopt(durable.successor(durable.plan(lineage, blueprint=multiline), multiline)).close()
     group = [b"shared |s a", b"0:1:0.5 |a b", b"|a c", b""]
     assert not learn(durable, group).startswith(b"!error")
     durable = reopened(durable, around, multiline, state)
@@ -582,10 +582,10 @@ def test_what_comes_while_a_successor_is_made_is_learned_by_both(durable: Durabl
     learn(durable, LINES[20:30])
     lineage = durable.intervened(first)
     verified = durable.verified(lineage)
-    assert (verified, durable.to_replay(lineage, verified)) == ([1], 0)
+    assert (verified, durable.plan(lineage, verified).replayed) == ((first, ()), 0)
     learn(durable, LINES[30:33])
-    assert durable.to_replay(lineage, verified) == 3
-    successor = durable.successor(lineage, verified)
+    assert durable.plan(lineage, verified).replayed == 3
+    successor = durable.successor(durable.plan(lineage, verified))
     learn(durable, LINES[33:35])
     blocks = durable.catch_up(successor)
     assert next(blocks) == 5
@@ -602,7 +602,7 @@ def test_what_comes_while_a_successor_is_made_is_learned_by_both(durable: Durabl
 def test_one_that_was_given_up_leaves_everything_as_it_is(durable: Durable, made: Blueprint, state: Path) -> None:
     learn(durable, upto(20))
     lineage = durable.intervened(None, until=10)
-    durable.successor(lineage, durable.verified(lineage)).close()
+    durable.successor(durable.plan(lineage)).close()
     learn(durable, LINES[20:30])
     assert_same(durable.servable, made, upto(30))
     assert Lineage.read(state) == durable.lineage
@@ -611,7 +611,7 @@ def test_one_that_was_given_up_leaves_everything_as_it_is(durable: Durable, made
 def test_one_of_a_model_that_became_another_meanwhile_is_not_adopted(durable: Durable, made: Blueprint) -> None:
     learn(durable, upto(20))
     lineage = durable.intervened(None, until=10)
-    successor = durable.successor(lineage, durable.verified(lineage))
+    successor = durable.successor(durable.plan(lineage))
     for _ in durable.catch_up(successor):
         pass
     roll_back(durable, None, until=5)
@@ -624,7 +624,7 @@ def test_one_of_a_model_that_became_another_meanwhile_is_not_adopted(durable: Du
 def test_one_that_has_not_caught_up_is_not_adopted(durable: Durable, made: Blueprint) -> None:
     learn(durable, upto(20))
     lineage = durable.intervened(None, until=10)
-    successor = durable.successor(lineage, durable.verified(lineage))
+    successor = durable.successor(durable.plan(lineage))
     for _ in durable.catch_up(successor):
         pass
     learn(durable, LINES[20:21])
@@ -640,7 +640,7 @@ def test_where_the_snapshots_cannot_be_read_nothing_is_switched(durable: Durable
     learn(durable, upto(20))
     first = take(durable)
     learn(durable, LINES[20:30])
-    successor = durable.successor(durable.intervened(first), [1])
+    successor = durable.successor(durable.plan(durable.intervened(first)))
     for _ in durable.catch_up(successor):
         pass
     (state / "snapshots").rename(state / "away")
@@ -710,6 +710,190 @@ def test_what_the_journal_does_not_have_is_not_left_out_unasked(
         roll_back(durable, first, until=35)
     roll_back(durable, first, until=35, skip=[(21, 30)])
     assert_same(durable.servable, durable.blueprint, [*upto(20), *LINES[30:35]])
+    kill(durable, state)
+
+
+def with_segments(durable: Durable, around: Around, made: Blueprint, state: Path, *firsts: int) -> Durable:
+    """Another process, which finds of the journal only the segments of these first examples, of ten each."""
+    kill(durable, state)
+    shutil.rmtree(state / "journal")
+    (state / "journal").mkdir()
+    for first in firsts:
+        text = b"".join(line + b"\n" for line in LINES[first - 1 : first + 9])
+        (state / "journal" / f"{first:020}.dat").write_bytes(text)
+    return around.open(made, state)
+
+
+def test_to_undo_a_rollback_neither_the_journal_is_needed_nor_an_older_snapshot_taken_for_the_model(
+    durable: Durable, around: Around, made: Blueprint, state: Path
+) -> None:
+    learn(durable, upto(10))
+    first = take(durable)
+    learn(durable, LINES[10:30])
+    before = take(durable)
+    roll_back(durable, first)
+    learned_less = take(durable)
+    assert learned_less.moment.learned.end < before.moment.learned.end
+    (state / "journal" / SEGMENT).rename(state / "away")
+    undone = durable.intervened(before)
+    planned = durable.plan(undone)
+    assert (planned.base, planned.replayed, planned.remarks) == (before, 0, ())
+    (state / "away").rename(state / "journal" / SEGMENT)
+    roll_back(durable, before)
+    assert durable.newest == before
+    assert_same(durable.servable, made, upto(30))
+    learn(durable, LINES[30:40])
+    durable = with_segments(durable, around, made, state, 31)  # the only one that is not to be let go
+    assert durable.newest == before
+    assert_same(durable.servable, made, upto(40))
+    assert around.said == []
+    kill(durable, state)
+
+
+def test_without_a_journal_a_rollback_is_undone_too(around: Around, tmp_path: Path, state: Path) -> None:
+    made = blueprint(tmp_path, UNJOURNALED)
+    durable = around.open(made, state)
+    learn(durable, upto(10))
+    first = take(durable)
+    learn(durable, LINES[10:30])
+    before = take(durable)
+    roll_back(durable, first)
+    take(durable)
+    roll_back(durable, before)
+    assert_same(durable.servable, made, upto(30))
+    durable = reopened(durable, around, made, state)
+    assert_same(durable.servable, made, upto(30))
+    kill(durable, state)
+
+
+def test_without_a_journal_a_spoilt_snapshot_is_no_way_back_and_that_is_said(
+    around: Around, tmp_path: Path, state: Path
+) -> None:
+    made = blueprint(tmp_path, UNJOURNALED)
+    durable = around.open(made, state)
+    learn(durable, upto(10))
+    take(durable)
+    learn(durable, LINES[10:20])
+    second = take(durable)
+    learn(durable, LINES[20:30])
+    flip(state / "snapshots" / "2.vw")
+    with pytest.raises(StateError, match=r"does not have the examples 11-20, .*2\.vw is not as it was taken"):
+        durable.plan(durable.intervened(second))
+    assert_same(durable.servable, made, upto(30))
+    kill(durable, state)
+
+
+def test_that_a_spoilt_snapshot_was_gone_round_is_said(durable: Durable, around: Around, state: Path) -> None:
+    learn(durable, upto(20))
+    first = take(durable)
+    flip(state / "snapshots" / "1.vw")
+    roll_back(durable, first)
+    (said,) = around.said
+    assert "1.vw is not as it was taken" in said
+    assert_same(durable.servable, durable.blueprint, upto(20))
+
+
+def test_a_snapshot_that_was_begun_before_its_rollback_was_undone_is_not_what_a_restart_goes_on_from(
+    durable: Durable, made: Blueprint
+) -> None:
+    learn(durable, upto(10))
+    first = take(durable)
+    learn(durable, LINES[10:30])
+    before = take(durable)
+    roll_back(durable, first)
+    durable.take()
+    roll_back(durable, before)
+    assert durable.finish().number == 3
+    assert durable.newest == before
+    assert_same(durable.servable, made, upto(30))
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_to_be_learned_again_is_what_the_journal_still_has(
+    running: bool, durable: Durable, around: Around, made: Blueprint, tmp_path: Path, state: Path
+) -> None:
+    learn(durable, upto(30))
+    take(durable)
+    learn(durable, LINES[30:40])
+    again = "vw: -b 11\non_change: replay\n"
+    if running:
+        durable = with_segments(durable, around, made, state, 21, 31)
+        other = blueprint(tmp_path, again)
+        planned = durable.plan(durable.replaced(other), blueprint=other)
+        successor = durable.successor(planned, other)
+        assert sum(durable.catch_up(successor)) == planned.replayed == 20
+        durable.adopt(successor).close()
+    else:
+        other = blueprint(tmp_path, again)
+        durable = with_segments(durable, around, other, state, 21, 31)
+    assert_same(durable.servable, other, LINES[20:40])
+    assert (durable.lineage.number, str(durable.lineage.examples)) == (2, "21-")
+    (said,) = around.said
+    assert said == f"it learns again without the examples 1-20: {state / 'journal'} does not have them any more"
+    durable = reopened(durable, around, other, state)
+    assert_same(durable.servable, other, LINES[20:40])
+    assert len(around.said) == 1  # once is enough
+    kill(durable, state)
+
+
+def test_where_the_journal_has_nothing_any_more_learning_it_again_is_beginning_anew(
+    durable: Durable, around: Around, tmp_path: Path, state: Path
+) -> None:
+    learn(durable, upto(30))
+    take(durable)
+    other = blueprint(tmp_path, "vw: -b 11\non_change: replay\n")
+    durable = with_segments(durable, around, other, state)
+    assert any("without the examples 1-30" in each for each in around.said)
+    learn(durable, LINES[30:40])
+    assert_same(durable.servable, other, LINES[30:40])
+    assert durable.position == 40
+    kill(durable, state)
+
+
+def test_what_is_missing_in_the_midst_of_what_is_to_be_learned_again_is_refused_while_it_runs(
+    durable: Durable, around: Around, made: Blueprint, tmp_path: Path, state: Path
+) -> None:
+    learn(durable, upto(30))
+    take(durable)
+    learn(durable, LINES[30:40])
+    durable = with_segments(durable, around, made, state, 11, 31)
+    other = blueprint(tmp_path, "vw: -b 11\non_change: replay\n")
+    with pytest.raises(StateError, match=r"does not have the examples 21-30, .*leave them out \(skip 21\.\.30\)"):
+        durable.plan(durable.replaced(other), blueprint=other)
+    kill(durable, state)
+
+
+def test_no_rollback_leaves_out_unasked_what_neither_a_snapshot_nor_the_journal_has(
+    durable: Durable, around: Around, made: Blueprint, state: Path
+) -> None:
+    learn(durable, upto(30))
+    take(durable)
+    durable = with_segments(durable, around, made, state, 1, 21)
+    with pytest.raises(StateError, match=r"does not have the examples 11-20"):
+        durable.plan(durable.intervened(None, until=25))
+    roll_back(durable, None, until=25, skip=[(11, 20)])
+    assert_same(durable.servable, made, [*upto(10), *LINES[20:25]])
+    kill(durable, state)
+
+
+def test_what_vw_does_not_save_whole_goes_back_to_the_snapshot_and_only_a_start_learns_it_all_again(
+    around: Around, tmp_path: Path, state: Path
+) -> None:
+    made = blueprint(tmp_path, "vw: -b 10 --replay_b 5\n")
+    durable = around.open(made, state)
+    learn(durable, upto(20))
+    first = take(durable)
+    learn(durable, LINES[20:30])
+    successor = durable.successor(durable.plan(durable.intervened(first)))
+    assert (successor.recovered.snapshot, successor.recovered.replayed) == (first, 0)
+    assert sum(durable.catch_up(successor)) == 0
+    durable.adopt(successor).close()
+    (said,) = around.said
+    assert said.startswith("it goes on from snapshot 1, in which VW does not save all")
+    around.said.clear()
+    durable = reopened(durable, around, made, state)
+    assert around.said == []
+    assert_same(durable.servable, made, upto(20))
     kill(durable, state)
 
 
@@ -1009,7 +1193,7 @@ def test_what_was_changed_meanwhile_is_not_written_over_a_state_that_was_not_ope
         durable.intervened(None)
     again = blueprint(tmp_path)
     lineage = durable.replaced(again)
-    successor = durable.successor(lineage, durable.verified(lineage), again)
+    successor = durable.successor(durable.plan(lineage, blueprint=again), again)
     for _ in durable.catch_up(successor):
         pass
     durable.adopt(successor).close()

@@ -36,7 +36,7 @@ def features(n: int) -> bytes:
 
 KINDS = {
     "regression": Kind(
-        ("vw: -b 10", "vw: -b 10 --noconstant", "vw: -b 10 --hash all"), lambda n: [b"%d " % (n % 3) + features(n)]
+        ("vw: -b 10", "vw: -b 10 --noconstant", "vw: -b 10 --ignore g"), lambda n: [b"%d " % (n % 3) + features(n)]
     ),
     "classes": Kind(("vw: -b 10 --oaa 3", "vw: -b 10 --oaa 4"), lambda n: [b"%d " % (n % 3 + 1) + features(n)]),
     "networks": Kind(("vw: -b 10 --nn 2", "vw: -b 10 --nn 3"), lambda n: [b"%d " % (n % 3) + features(n)]),

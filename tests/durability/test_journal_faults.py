@@ -318,6 +318,25 @@ def test_a_folder_that_vanishes_is_noticed_while_it_is_synced(tmp_path: Path) ->
         held.begin_sync(lambda: None)
 
 
+def test_what_a_repair_had_to_open_again_is_told_until_somebody_took_notice(tmp_path: Path) -> None:
+    folder, executor = tmp_path / "journal", Held()
+    held = journal(folder, executor=executor)
+    held.append(examples(1, 3), 3)
+    assert (held.reopened, len(held.descriptors)) == (None, 1)
+    vanish(folder)
+    held.tick()
+    come_back_empty(folder)
+    assert not held.probe()
+    assert (held.repairing, held.descriptors) == (True, [])
+    executor.run()
+    assert held.descriptors == []  # as long as the owner does not know how it went
+    assert held.probe()
+    assert (held.repairing, len(held.descriptors)) == (False, 1)
+    assert held.reopened == held.opening and [gap.first for gap in held.opening.gaps] == [4]
+    held.close()
+    assert held.descriptors == []
+
+
 def test_a_folder_that_comes_back_with_more_than_was_learned_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "journal"
     held = journal(folder)

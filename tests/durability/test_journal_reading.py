@@ -89,6 +89,13 @@ def test_what_follows_on_a_torn_end_without_a_name_of_its_own_is_left_out(tmp_pa
         assert b"".join(held.read()) == examples(1, 7)
 
 
+def test_a_segment_inside_the_one_before_it_is_not_read_on_from(tmp_path: Path) -> None:
+    (tmp_path / "00000000000000000001.dat").write_bytes(examples(1, 9))
+    (tmp_path / "00000000000000000005.dat").write_bytes(examples(5, 5))
+    with pytest.raises(JournalError, match=r"0005\.dat begins at example 5, and .* goes up to 9; move away"):
+        list(read_journal(tmp_path, multiline=False))
+
+
 @pytest.mark.parametrize("damage", ["cut", "changed"])
 def test_a_damaged_segment_is_named(tmp_path: Path, damage: str) -> None:
     data = gzip.compress(examples(1, 300))

@@ -79,6 +79,12 @@ def test_a_segment_that_was_renamed_without_its_times_is_refused_until_it_has_it
     assert_whole(tmp_path)
 
 
+def test_so_is_one_of_which_no_time_was_noted_yet(tmp_path: Path) -> None:
+    dat(tmp_path, 1, ".times").write_bytes(Moment(0, 5.0).line())
+    dat(tmp_path, 101).write_bytes(examples(1, 20))
+    assert_refused(tmp_path, r"0101\.dat has no times, and 0*1\.times has no examples: .*call it 0*1\.dat again")
+
+
 def test_a_segment_that_was_renamed_to_an_earlier_number_is_refused(tmp_path: Path) -> None:
     with opened(tmp_path, after=10) as held:
         held.append(examples(11, 30), 20)

@@ -50,7 +50,7 @@ def rebuilt(durable: Durable, lineage: Lineage, made: Blueprint | None = None) -
 
 def switch(durable: Durable, lineage: Lineage, number: int, made: Blueprint | None = None) -> int:
     """Have a model be what a child made and what came since; how many examples that were."""
-    successor = durable.successor(lineage, [number], made)
+    successor = durable.successor(durable.planned_from(durable.described(number), lineage), made)
     caught_up = sum(durable.catch_up(successor))
     durable.adopt(successor).close()
     return caught_up
@@ -62,8 +62,8 @@ def test_what_a_child_learns_is_what_was_wanted(durable: Durable, made: Blueprin
     snapshot = durable.described(number)
     assert (str(snapshot.moment.learned), snapshot.moment.journal, snapshot.moment.lineage) == ("1-4, 10-20", 30, 2)
     assert snapshot.state.counts.learned == 15
-    assert durable.verified(lineage) == [number]
-    assert durable.to_replay(lineage, [number]) == 0
+    assert durable.verified(lineage) == (snapshot, ())
+    assert durable.plan(lineage).replayed == 0
     assert switch(durable, lineage, number) == 0
     assert_same(durable.servable, made, [*LINES[:4], *LINES[9:20]])
     assert durable.newest == snapshot
@@ -75,7 +75,7 @@ def test_the_model_goes_on_meanwhile_and_what_comes_is_learned_by_both(durable: 
     learn(durable, LINES[30:40])
     taking.finish()
     assert durable.described(taking.number).moment.journal == 30
-    assert durable.to_replay(lineage, [taking.number]) == 10
+    assert durable.plan(lineage).replayed == 10
     assert_same(durable.servable, made, LINES[:40])
     assert switch(durable, lineage, taking.number) == 10
     assert_same(durable.servable, made, [*LINES[:20], *LINES[30:40]])
@@ -159,6 +159,23 @@ def test_a_child_leaves_nothing_out_unasked(durable: Durable, made: Blueprint, t
     number = rebuilt(again, lineage := again.intervened(None, until=25, skip=[(11, 20)]))
     switch(again, lineage, number)
     assert_same(again.servable, made, [*LINES[:10], *LINES[20:25]])
+    kill(again, folder)
+
+
+def test_a_child_learns_what_the_journal_still_has_and_its_snapshot_says_so(durable: Durable, tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    take(durable)
+    kill(durable, folder)
+    (folder / "journal" / f"{1:020}.dat").unlink()
+    (folder / "journal" / f"{21:020}.dat").write_bytes(b"".join(line + b"\n" for line in LINES[20:30]))
+    again = Around().open(durable.blueprint, folder)
+    other = blueprint(tmp_path, "vw: -b 11\non_change: replay\n")
+    planned = again.plan(again.replaced(other), blueprint=other)
+    number = rebuilt(again, planned.lineage, other)
+    snapshot = again.described(number)
+    assert (str(snapshot.moment.learned), snapshot.state.counts.learned) == ("21-30", 10)
+    switch(again, planned.lineage, number, other)
+    assert_same(again.servable, other, LINES[20:30])
     kill(again, folder)
 
 

@@ -22,8 +22,8 @@ from vwserve.durability.errors import JournalError
 from vwserve.durability.lineage import Lineage
 from vwserve.durability.opening import Gap, Opening
 from vwserve.durability.provenance import Provenance
-from vwserve.durability.recovery import WIDEST, Kept, Recovered, passed_by, recover, replay
-from vwserve.durability.snapshots import Snapshots
+from vwserve.durability.recovery import WIDEST, Kept, Recovered, carry_out, passed_by, plan, replay, start
+from vwserve.durability.snapshots import Newest, Snapshots
 from vwserve.durability.stretches import Stretches
 from vwserve.errors import StateError
 from vwserve.learner import Bounds
@@ -295,7 +295,7 @@ class State:
 
     def recover(self, upto: int = 60) -> Recovered:
         """What is recovered up to an example."""
-        return recover(self.made, self.lineage, replace(kept(self.folder), upto=upto))
+        return start(self.made, plan(self.lineage, replace(kept(self.folder), upto=upto)))
 
     def check(self, learned: Sequence[int], remark: str | None, upto: int = 60) -> None:
         """See what is recovered, and what is said."""
@@ -353,7 +353,7 @@ def test_a_gap_is_not_gone_over_where_somebody_asked_for_the_whole(state: State)
     state.harm(2)
     state.remove(31)
     with pytest.raises(StateError, match=r"does not have the examples 31-40, .*leave them out \(skip 31\.\.40\)"):
-        recover(state.made, state.lineage, kept(state.folder), whole=True)
+        plan(state.lineage, kept(state.folder)).whole()
 
 
 def test_a_gap_within_what_is_learned_again_is_named_just_so(state: State) -> None:
@@ -410,7 +410,8 @@ def test_lines_that_are_refused_now_are_counted(state: State) -> None:
 
 def test_snapshots_that_were_verified_are_not_read_again(state: State) -> None:
     state.harm(2)
-    recovered = recover(state.made, state.lineage, kept(state.folder), verified=[2])
+    found = Newest(Snapshots(state.folder / "snapshots", reading=True).described(2))
+    recovered = carry_out(state.made, plan(state.lineage, kept(state.folder), found))
     assert recovered.snapshot is not None
     assert (recovered.snapshot.number, recovered.replayed, recovered.remarks) == (2, 20, ())
     recovered.servable.close()
@@ -420,7 +421,7 @@ def test_who_reads_examples_of_another_kind_is_refused_before_it_learns_any(stat
     other = blueprint(folder, "vw: -b 10 --cb_adf")
     lineage = replace(state.lineage, provenance=Provenance.of(other))
     with pytest.raises(StateError, match=r"journal has examples of one line, which this model does not read; move"):
-        recover(other, lineage, kept(state.folder))
+        start(other, plan(lineage, kept(state.folder)))
 
 
 # -- what VW does not save ---------------------------------------------------------------------------------------------

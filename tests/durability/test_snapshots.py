@@ -24,11 +24,13 @@ from vwserve.model.servable import Servable
 MOMENT = Moment(1, Stretches(()), 0)
 
 
-def put(folder: Path, number: int, time_s: float = 0.0, content: bytes = b"a model") -> Snapshot:
+def put(folder: Path, number: int, time_s: float = 0.0, content: bytes = b"a model", learned: int = 0) -> Snapshot:
     """Write a snapshot as a child does; what its model is does not matter here."""
     folder.mkdir(exist_ok=True)
     pieces = [content, b""]
-    return store(Disk(), folder, replace(SNAPSHOT, number=number, time_s=time_s), lambda: pieces.pop(0))
+    moment = Moment(1, Stretches(((1, learned),)), 100) if learned else SNAPSHOT.moment
+    snapshot = replace(SNAPSHOT, number=number, time_s=time_s, moment=moment)
+    return store(Disk(), folder, snapshot, lambda: pieces.pop(0))
 
 
 def cut(path: Path) -> None:
@@ -130,18 +132,34 @@ def test_those_that_are_not_wanted_are_passed_over(tmp_path: Path) -> None:
     assert newest.snapshot is not None and newest.snapshot.number == 2
 
 
+def test_the_foremost_has_learned_the_most_and_is_the_newest_of_those(tmp_path: Path) -> None:
+    for number, learned in ((1, 10), (2, 30), (3, 30), (4, 20), (5, 10)):
+        put(tmp_path, number, learned=learned)
+    snapshots = Snapshots(tmp_path)
+    assert [each.number for each in snapshots.foremost(lambda each: each.number != 1)] == [3, 2, 4, 5]
+    for number, left in ((3, 2), (2, 4), (4, 5)):
+        flip(tmp_path / f"{number}.vw")
+        found = snapshots.newest_good()
+        assert found.snapshot is not None and found.snapshot.number == left
+    assert len(found.corrupt) == 3
+
+
+def test_a_description_that_cannot_be_read_is_reported_where_it_may_be_of_the_foremost(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        put(tmp_path, number, learned=10)
+    for number in (1, 3):
+        empty(tmp_path / f"{number}.json")
+    found = Snapshots(tmp_path).newest_good()
+    assert found.snapshot is not None and found.snapshot.number == 2
+    (error,) = found.corrupt
+    assert "3.json" in str(error)
+
+
 def test_the_wanted_ones_go_on_past_a_description_that_cannot_be_read(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         put(tmp_path, number)
     empty(tmp_path / "3.json")
     assert [each.number for each in Snapshots(tmp_path).newest(lambda _: True)] == [2, 1]
-
-
-def test_one_that_was_verified_just_now_is_not_read_again(tmp_path: Path) -> None:
-    put(tmp_path, 1)
-    flip(tmp_path / "1.vw")  # as nothing does within a turn: it shows that nobody looked
-    newest = Snapshots(tmp_path).newest_good(verified=[1])
-    assert newest.snapshot is not None and newest.corrupt == ()
 
 
 def test_whoever_reads_makes_and_removes_nothing(tmp_path: Path) -> None:

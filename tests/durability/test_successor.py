@@ -14,7 +14,7 @@ from vwserve.durability.errors import JournalError
 from vwserve.durability.provenance import Provenance
 from vwserve.durability.storage import Storage
 from vwserve.durability.stretches import Stretches
-from vwserve.durability.successor import catch_up, learned_by, prepare, resurrect
+from vwserve.durability.successor import catch_up, prepare, resurrect
 from vwserve.errors import StateError
 from vwserve.lines import CHUNK_LINES
 
@@ -47,8 +47,7 @@ def test_what_is_on_disk_is_made_a_model_of(durable: Durable, storage: Storage) 
 
 
 def test_one_is_prepared_as_a_verified_snapshot_has_it(durable: Durable, storage: Storage) -> None:
-    assert (learned_by(storage, [1]), learned_by(storage, [])) == (20, 0)
-    successor = prepare(durable.blueprint, durable.lineage, storage, [1])
+    successor = prepare(durable.blueprint, durable.plan(durable.lineage), storage)
     assert (successor.learned_upto, successor.recovered.replayed) == (20, 0)
     assert_same(successor.recovered.servable, durable.blueprint, LINES[:20])
     successor.close()
@@ -56,7 +55,7 @@ def test_one_is_prepared_as_a_verified_snapshot_has_it(durable: Durable, storage
 
 def test_without_one_it_begins_as_the_model_begins(durable: Durable, storage: Storage, tmp_path: Path) -> None:
     flip(tmp_path / "state" / "snapshots" / "1.vw")
-    successor = prepare(durable.blueprint, durable.lineage, storage, [])
+    successor = prepare(durable.blueprint, durable.plan(durable.lineage), storage)
     assert (successor.learned_upto, successor.recovered.servable.totals().labelled) == (0, 0)
     assert sum(catch_up(successor, storage)) == 40
     assert_same(successor.recovered.servable, durable.blueprint, LINES[:40])
@@ -66,7 +65,7 @@ def test_without_one_it_begins_as_the_model_begins(durable: Durable, storage: St
 def test_it_catches_up_block_by_block_with_a_model_that_goes_on(durable: Durable, storage: Storage) -> None:
     learn(durable, LINES[40:300])
     lineage = replace(durable.lineage, number=2, examples=Stretches(((1, 10), (21, None))))
-    successor = prepare(durable.blueprint, lineage, storage, [])
+    successor = prepare(durable.blueprint, durable.plan(lineage), storage)
     blocks = catch_up(successor, storage)
     assert [next(blocks), next(blocks)] == [10, CHUNK_LINES]
     learn(durable, LINES[300:310])
@@ -78,7 +77,8 @@ def test_it_catches_up_block_by_block_with_a_model_that_goes_on(durable: Durable
 
 
 def test_what_nobody_is_to_learn_is_passed_without_a_look(durable: Durable, storage: Storage, tmp_path: Path) -> None:
-    successor = prepare(durable.blueprint, replace(durable.lineage, examples=Stretches(((41, None),))), storage, [])
+    lineage = replace(durable.lineage, examples=Stretches(((41, None),)))
+    successor = prepare(durable.blueprint, durable.plan(lineage), storage)
     (tmp_path / "state" / "journal").rename(tmp_path / "away")
     assert list(catch_up(successor, storage)) == []
     assert successor.learned_upto == 40
@@ -89,7 +89,7 @@ def test_what_nobody_is_to_learn_is_passed_without_a_look(durable: Durable, stor
 def test_what_the_journal_does_not_have_is_named_with_what_can_be_done(
     durable: Durable, storage: Storage, tmp_path: Path
 ) -> None:
-    successor = prepare(durable.blueprint, durable.lineage, storage, [1])
+    successor = prepare(durable.blueprint, durable.plan(durable.lineage), storage)
     (tmp_path / "state" / "journal" / f"{1:020}.dat").rename(tmp_path / "away")
     with pytest.raises(StateError, match=r"does not have the examples 21-40, .* leave them out \(skip 21\.\.40\)"):
         list(catch_up(successor, storage))
@@ -106,4 +106,4 @@ def test_one_that_cannot_read_the_journal_is_refused(durable: Durable, storage: 
     other = blueprint(tmp_path, "vw: -b 10 --cb_adf")
     lineage = replace(durable.lineage, provenance=Provenance.of(other), examples=Stretches(((41, None),)))
     with pytest.raises(StateError, match="has examples of one line, which this model does not read"):
-        prepare(other, lineage, storage, [])
+        prepare(other, durable.plan(lineage), storage)

@@ -38,7 +38,7 @@ def roll_back(
 ) -> None:
     """Have a model go back to a snapshot, or to its beginning."""
     lineage = durable.intervened(to, until, skip)
-    successor = durable.successor(lineage, durable.verified(lineage))
+    successor = durable.successor(durable.plan(lineage))
     for _ in durable.catch_up(successor):
         continue
     durable.adopt(successor).close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [levels])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     read, try_it = _configuration(arguments.configuration)
-    daemon = Daemon(reactor, read, turn)
+    daemon = Daemon(reactor, read, time.time, turn)
     sys.setswitchinterval(_SWITCH_S)
     failures = _run(reactor, daemon, try_it)
     if failures:

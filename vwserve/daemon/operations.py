@@ -29,7 +29,8 @@ _SAME_TURN_S = 0.01  # from when a command is read, which is what `now` in it me
 class ControlOperations:
     """The operations of a daemon, on its reactor.
 
-    `read_again` reads its configuration and returns what is wrong; `not_ready` tells why it is not ready.
+    `read_again` reads its configuration and returns what is wrong; `not_ready` tells why it is not ready; `unix_time`
+    is the time in seconds since 1970.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class ControlOperations:
         state: Path,
         read_again: Callable[[], Awaitable[Sequence[str]]],
         not_ready: Callable[[], Sequence[str]],
+        unix_time: Callable[[], float],
     ) -> None:
         self._reactor = reactor
         self._registry = registry
@@ -52,6 +54,7 @@ class ControlOperations:
         self._not_ready = not_ready
         self._state = state
         self._promoting = DeferredLock()
+        self._unix_time = unix_time
 
     # -- telling -------------------------------------------------------------------------------------------------------
 
@@ -117,6 +120,12 @@ class ControlOperations:
         with durable.pinning(snapshot):
             base = await self._apart(lambda: durable.described(snapshot)) if snapshot else None
             upto = None if until is None else await self._sequence(durable, until)
+            if upto == 0 and isinstance(until, AtTime):
+                raise RequestError(
+                    "bad-request",
+                    f"{model} had learned nothing by then: there is nothing to replay; `rollback {model} 0` alone has "
+                    "it begin anew",
+                )
             stretches = [await self._stretch(durable, each) for each in skip]
 
             def aspire() -> Lineage:
@@ -125,7 +134,7 @@ class ControlOperations:
                 return durable.intervened(base, upto, stretches)
 
             aspire()  # what is refused needs no snapshot to undo it
-            undo = await self._before(durable)
+            undo = await self._undo(durable)
             lineage = await self._switching.switch(durable, aspire)
         return {
             "model": model,
@@ -133,21 +142,22 @@ class ControlOperations:
             "snapshot": snapshot,
             "learned_from_journal": str(lineage.examples),
             "journal": durable.position,
-            "undo": f"rollback {model} {undo.number}" if undo is not None else None,
+            "undo": undo,
         }
 
-    async def _before(self, durable: Durable) -> Snapshot | None:
-        """A snapshot of the model as it is, to undo the rollback by; None where the disk takes none."""
+    async def _undo(self, durable: Durable) -> str | None:
+        """What undoes a rollback: a return to a snapshot of the model as it is; None where the disk takes none."""
+        newest, model = durable.newest, durable.servable.name
         if not durable.changed:
-            return durable.newest
+            return f"rollback {model} {newest.number if newest is not None else 0}"
         try:
-            return await self._snapshotting.take(durable)
+            return f"rollback {model} {(await self._snapshotting.take(durable)).number}"
         except SnapshotError:  # the log has it; whoever needs a rollback needs it all the same
             return None
 
     def _upto_now(self, durable: Durable, point: Point | None) -> Point | None:
         """A point that is now, or later, as the number that it is at this moment: times are noted once a second."""
-        if isinstance(point, AtTime) and point.unix_s >= self._reactor.seconds() - _SAME_TURN_S:
+        if isinstance(point, AtTime) and point.unix_s >= self._unix_time() - _SAME_TURN_S:
             return AtNumber(durable.position)
         return point
 

@@ -3,11 +3,15 @@
 Twisted sets up a context for every event so that a log record made inside names the connection. Ours name it
 themselves, and the context costs a lone request a tenth of its time. Where there is no epoll, Twisted's default reactor
 serves.
+
+Its timers count seconds that nobody sets: with Twisted's, which go by the Unix time, nothing periodic would happen for
+an hour once the clock is set back by one. So `seconds` is no Unix time; whoever means one takes it as an argument.
 """
 
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,11 +28,15 @@ def install_reactor(turn: Turn) -> Any:
     except ImportError:
         from twisted.internet import reactor
 
-        return reactor
+        other: Any = reactor
+        other.seconds = time.monotonic
+        return other
     from twisted.internet.main import installReactor
 
     class Reactor(EPollReactor):
-        """Overrides the one method that waits for events and hands them on."""
+        """Overrides the clock of the timers, and the one method that waits for events and hands them on."""
+
+        seconds = staticmethod(time.monotonic)
 
         def doPoll(self, timeout: float | None) -> None:
             """Wait for events, at most `timeout` seconds, and let each descriptor read or write."""

@@ -42,6 +42,7 @@ _DRAIN_S = 10.0
 _CLOSE_S = 1.0
 _TICK_S = 1.0
 _THREADS = 4  # that wait for the disk
+_SYNC_THREADS = 4  # that do so for clients that wait for their answers
 _SPARE_DESCRIPTORS = 256  # for models, logs and listeners beside the connections
 
 
@@ -49,8 +50,9 @@ class Daemon:
     """The daemon that the settings from `read` describe, on `reactor` (of no one type: it has many interfaces).
 
     `turn` is told by that reactor of its turns, if it does so. Raises ConfigurationError where the settings are wrong.
-    A model that cannot be served is the log's, not an error: the others are served. The threads of `executor` wait for
-    the disk, that of `loader` for VW; without them the daemon has its own.
+    A model that cannot be served is the log's, not an error: the others are served. `unix_time` is the time in seconds
+    since 1970, which may be set; the reactor's timers go by another. The threads of `executor` wait for the disk, those
+    of `syncer` for syncs, that of `loader` for VW; without them the daemon has its own.
     """
 
     log = Logger()
@@ -59,15 +61,19 @@ class Daemon:
         self,
         reactor: Any,
         read: Callable[[], Settings],
+        unix_time: Callable[[], float],
         turn: Turn | None = None,
         executor: Executor | None = None,
+        syncer: Executor | None = None,
         loader: Executor | None = None,
     ) -> None:
         self._reactor = reactor
         self._read = read
+        self._unix_time = unix_time
         self._settings = read()
         self._state = self._settings.state
         self._executor = executor or ThreadPoolExecutor(_THREADS, "vwserve-disk")
+        self._syncer = syncer or ThreadPoolExecutor(_SYNC_THREADS, "vwserve-sync")
         self._commit = GroupCommit(reactor)
         self._loader = loader or ThreadPoolExecutor(1, "vwserve-load")
         building = DeferredLock()
@@ -100,8 +106,9 @@ class Daemon:
             self._state,
             self.reload,
             lambda: self.not_ready,
+            unix_time,
         )
-        self._control = Control(operations, reactor, reactor.seconds)
+        self._control = Control(operations, reactor, unix_time)
         self._control_port: tuple[str, IListeningPort] | None = None
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
@@ -197,8 +204,8 @@ class Daemon:
             await self._loading.stop()
             async with held(self._building):
                 self._registry.close(self._leave)
-            self._loader.shutdown()
-            self._executor.shutdown()
+            for executor in (self._loader, self._syncer, self._executor):
+                executor.shutdown()
             self.log.info("stopped")
 
     def _closed(self, port: IListeningPort) -> Deferred[object]:
@@ -227,7 +234,14 @@ class Daemon:
 
     def _around(self, name: str) -> Surroundings:
         """What a model works with; what it reports goes to the log under its name."""
-        return Surroundings(self._reactor.seconds, self._executor, partial(self._report, name), owe=self._commit.owe)
+        return Surroundings(
+            self._unix_time,
+            self._executor,
+            partial(self._report, name),
+            owe=self._commit.owe,
+            timer=self._reactor.seconds,
+            sync_executor=self._syncer,
+        )
 
     def _report(self, name: str, text: str) -> None:
         self.log.warn("{model}: {text}", model=name, text=text)

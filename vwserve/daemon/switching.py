@@ -24,6 +24,7 @@ from vwserve.daemon.watching import Watch
 from vwserve.durability.durable import Durable
 from vwserve.durability.lineage import Lineage
 from vwserve.durability.provenance import Provenance
+from vwserve.durability.recovery import Plan
 from vwserve.durability.snapshot import SnapshotError
 from vwserve.durability.successor import Successor
 from vwserve.durability.taking import Taking
@@ -135,15 +136,16 @@ class Switching:
         """
         began, lineage = durable.lineage, aspire()
         verified = await apart(self._reactor, self._executor, lambda: durable.verified(lineage))
-        if durable.to_replay(lineage, verified) <= REPLAYED_IN_PLACE:
-            await self._replace(durable, began, aspire(), verified, blueprint)
+        plan = durable.plan(aspire(), verified, blueprint)
+        if plan.replayed <= REPLAYED_IN_PLACE:
+            await self._replace(durable, began, plan, blueprint)
             return durable.lineage
         slow()
         async with held(self._building):
-            taking = durable.rebuild(lineage, blueprint)
+            taking = durable.rebuild(plan.lineage, blueprint)
         with durable.pinning(taking.number):
             await self._rebuilt(taking)
-            await self._replace_from(taking.number, durable, began, lineage, blueprint)
+            await self._replace_from(taking.number, durable, began, plan.lineage, blueprint, plan.remarks)
         return durable.lineage
 
     async def _go_on(self, durable: Durable, blueprint: Blueprint, provenance: Provenance) -> None:
@@ -159,29 +161,29 @@ class Switching:
             await self._replace_from(base.number, durable, began, lineage, blueprint)
 
     async def _replace_from(
-        self, number: int, durable: Durable, began: Lineage, lineage: Lineage, blueprint: Blueprint | None
+        self,
+        number: int,
+        durable: Durable,
+        began: Lineage,
+        lineage: Lineage,
+        blueprint: Blueprint | None,
+        remarks: Sequence[str] = (),
     ) -> None:
         """Make the successor from a snapshot of its own, which is worth nothing where it comes to nothing."""
         try:
-            await self._replace(durable, began, lineage, [number], blueprint)
+            base = await apart(self._reactor, self._executor, partial(durable.described, number))
+            await self._replace(durable, began, durable.planned_from(base, lineage, remarks), blueprint)
         except BaseException:
             await apart(self._reactor, self._executor, partial(durable.discard, number))
             raise
 
-    async def _replace(
-        self,
-        durable: Durable,
-        began: Lineage,
-        lineage: Lineage,
-        verified: Sequence[int],
-        blueprint: Blueprint | None,
-    ) -> None:
+    async def _replace(self, durable: Durable, began: Lineage, plan: Plan, blueprint: Blueprint | None) -> None:
         """Make the successor of a model that is as it `began`, and have it take over once it has caught up."""
         if durable.lineage != began:
             raise GivenUp(f"{durable.servable.name} was changed meanwhile; nothing was switched")
 
         def make() -> Successor:
-            successor = durable.successor(lineage, verified, blueprint)
+            successor = durable.successor(plan, blueprint)
             successor.recovered.servable.warm()
             return successor
 

@@ -10,7 +10,7 @@ learned, and its client is told so; `unready` says why, and every `tick` sees wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -21,14 +21,15 @@ from vwserve.durability.intervention import gone_back
 from vwserve.durability.journal import Journal
 from vwserve.durability.keeping import Keeping
 from vwserve.durability.lineage import Lineage
+from vwserve.durability.opening import Opening
 from vwserve.durability.provenance import Provenance, provenance_of
 from vwserve.durability.rebuilding import rebuild
-from vwserve.durability.recovery import passed_by
+from vwserve.durability.recovery import Plan, passed_by, plan
 from vwserve.durability.snapshot import Snapshot, SnapshotError
-from vwserve.durability.snapshots import Snapshots
+from vwserve.durability.snapshots import Newest, Snapshots, rank
 from vwserve.durability.storage import Look, Storage
 from vwserve.durability.storing import model_file
-from vwserve.durability.successor import Successor, catch_up, learned_by, prepare, resurrect
+from vwserve.durability.successor import Successor, catch_up, prepare, resurrect
 from vwserve.durability.surroundings import Surroundings
 from vwserve.durability.taking import Taking
 from vwserve.errors import RequestError, StateError, VwserveError
@@ -59,7 +60,7 @@ class Durable:
         self.unready = ""
         """Why it does not learn now; empty where it does."""
         self.newest: Snapshot | None = None
-        """The newest snapshot that a restart would go on from."""
+        """The snapshot that a restart would go on from: of those of its lineage, the one that has learned the most."""
         self._former: Blueprint | None = None
         self._before: Snapshot | None = None  # the one before it
         self._pinned: list[int] = []
@@ -71,8 +72,8 @@ class Durable:
         self._remark: str | None = None
         self._reported = ""
         self._retry_from_s = self._keep_from_s = 0.0
-        self.due_s = around.clock() + blueprint.drop.policy.snapshot_every_s
-        """When the next snapshot is due."""
+        self.due_s = around.elapsed_s() + blueprint.drop.policy.snapshot_every_s
+        """When the next snapshot is due, by the timer of its surroundings."""
         try:
             self._storage.hold()
             self._start()
@@ -126,7 +127,8 @@ class Durable:
             aspired = lineage
         else:
             aspired = lineage.aspired(provenance, policy.on_change, kept.upto)
-        successor = resurrect(self.blueprint, aspired, storage, kept)
+        again = policy.on_change == "replay" and aspired is not lineage
+        successor = resurrect(self.blueprint, aspired, storage, kept, again=again)
         try:
             two_newest = self._two_newest(successor)
         except BaseException:
@@ -170,7 +172,7 @@ class Durable:
     def configure(self, blueprint: Blueprint) -> None:
         """Keep it from now on as this blueprint's drop says, which is of the same model."""
         policy = blueprint.drop.policy
-        self.due_s = min(self.due_s, self._around.clock() + policy.snapshot_every_s)
+        self.due_s = min(self.due_s, self._around.elapsed_s() + policy.snapshot_every_s)
         self.blueprint = blueprint
         if self._storage.journal is not None:
             self._storage.journal.configure(sync=policy.sync, keep_s=policy.journal_keep_s)
@@ -179,7 +181,7 @@ class Durable:
 
     def tick(self) -> bool:
         """See to the journal, and try whether what failed works again; whether another servable is in place."""
-        now_s = self._around.clock()
+        now_s = self._around.elapsed_s()
         journal = self._storage.journal
         if journal is not None:
             self._see_to(journal, now_s)
@@ -195,6 +197,11 @@ class Durable:
             self._stop_learning(str(journal.failed))
             if not journal.probe():
                 return
+        if journal.reopened is not None:
+            for remark in journal.reopened.remarks:
+                self._around.report(remark)
+            self._make_up_for(journal.reopened)
+            journal.reopened = None
         if journal.remark != self._remark:
             self._remark = journal.remark
             if journal.remark:
@@ -202,6 +209,11 @@ class Durable:
         if now_s >= self._keep_from_s:
             self._keep_from_s = now_s + _KEEP_S
             self._let_go(journal)
+
+    def _make_up_for(self, opening: Opening | None) -> None:
+        """Have a snapshot taken at once where a journal came back without examples: else no restart leads past them."""
+        if opening is not None and opening.gaps:
+            self.due_s = self._around.clock()
 
     def _try_again(self) -> bool:
         """Have what failed work again; where it fails again, the model goes on as it is."""
@@ -242,10 +254,10 @@ class Durable:
         if not storage.make_snapshots_folder():
             return
         if storage.journal is None and policy.journal:
-            storage.open_journal(policy, self.lineage.multiline)
+            self._make_up_for(storage.open_journal(policy, self.lineage.multiline))
         storage.settle(self.lineage, anew=True)
-        newest = next(storage.newest(self.lineage.holds), None)
-        self.newest, self._before = newest, self._one_before(newest, self.lineage)
+        self.newest = next(iter(storage.foremost(self.lineage.holds)), None)
+        self._before = self._one_before(self.newest, self.lineage)
 
     def _let_go(self, journal: Journal) -> None:
         """Remove from the journal what is old and neither of the two newest snapshots needs."""
@@ -275,7 +287,7 @@ class Durable:
     def take(self) -> Taking:
         """Begin to take a snapshot of the model as it is now; `finish` it once it is readable. Raises SnapshotError."""
         snapshots, journal = self._storage.snapshots, self._storage.journal
-        if snapshots is None:
+        if snapshots is None or (journal is not None and journal.repairing):
             raise SnapshotError(f"no snapshot can be taken: {self.unready}")
         policy = self.blueprint.drop.policy
         self.put_off()
@@ -301,7 +313,7 @@ class Durable:
 
     def put_off(self) -> None:
         """There is nothing new to take a snapshot of; the next one is due an interval from now."""
-        self.due_s = self._around.clock() + self.blueprint.drop.policy.snapshot_every_s
+        self.due_s = self._around.elapsed_s() + self.blueprint.drop.policy.snapshot_every_s
 
     def finish(self) -> Snapshot:
         """The snapshot that was being taken; raises SnapshotError where none came about."""
@@ -311,7 +323,8 @@ class Durable:
         snapshot = snapshots.finish()
         if taking is not None and taking.remark:
             self._around.report(taking.remark)
-        if self.lineage.holds(snapshot):
+        # One that was begun before a switch may be a step behind what the model went back to.
+        if self.lineage.holds(snapshot) and (self.newest is None or rank(snapshot) > rank(self.newest)):
             self._before, self.newest = self.newest, snapshot
         return snapshot
 
@@ -325,8 +338,9 @@ class Durable:
         return newest, self._one_before(newest, successor.lineage)
 
     def _one_before(self, newest: Snapshot | None, lineage: Lineage) -> Snapshot | None:
-        older = self._storage.newest(lambda each: newest is not None and each.number < newest.number)
-        return next((each for each in older if lineage.holds(each)), None)
+        if newest is None:
+            return None
+        return next((each for each in self._storage.foremost(lineage.holds) if rank(each) < rank(newest)), None)
 
     # -- successors ----------------------------------------------------------------------------------------------------
 
@@ -382,20 +396,31 @@ class Durable:
         journal = self._storage.journal
         return journal.sequence_at(unix_s) if journal is not None else self.position
 
-    def verified(self, lineage: Lineage) -> list[int]:
-        """The number of the snapshot that a lineage goes on from, if any; reads all of it, in any thread."""
+    def verified(self, lineage: Lineage) -> Newest:
+        """The snapshot that a lineage goes on from, if any; reads all of it, in any thread. Raises SnapshotError."""
         snapshots = self._storage.read_snapshots()
-        newest = snapshots.newest_good(lineage.holds).snapshot if snapshots is not None else None
-        return [newest.number] if newest is not None else []
+        return snapshots.newest_good(lineage.holds) if snapshots is not None else Newest()
 
-    def to_replay(self, lineage: Lineage, verified: Collection[int]) -> int:
-        """How many examples there are to learn again for a lineage that goes on from a verified snapshot."""
-        return lineage.examples.after(learned_by(self._storage, verified)).examples_upto(self.position)
+    def plan(self, lineage: Lineage, verified: Newest | None = None, blueprint: Blueprint | None = None) -> Plan:
+        """How a lineage is to be made from the snapshot that was `verified` for it, or is now; nothing of it is lost.
+
+        Made by another blueprint that has it learn its journal again, it goes as far back as that does, and the lineage
+        of the plan is without what was before. Raises StateError where more is lost.
+        """
+        found = self.verified(lineage) if verified is None else verified
+        planned = plan(lineage, self._storage.kept(lineage.multiline), found).founded("refuse")
+        if blueprint is not None and blueprint.drop.policy.on_change == "replay":
+            planned = planned.as_far_back()
+        return planned.whole()
+
+    def planned_from(self, snapshot: Snapshot, lineage: Lineage, remarks: Iterable[str] = ()) -> Plan:
+        """How a lineage is to be made from a snapshot that was made for it just now; `remarks` are what to report."""
+        return plan(lineage, self._storage.kept(lineage.multiline), Newest(snapshot), remarks)
 
     def rebuild(self, lineage: Lineage, blueprint: Blueprint | None = None) -> Taking:
         """Begin to learn a lineage in a child, up to now, which makes a snapshot of it; raises SnapshotError."""
         snapshots, journal = self._storage.snapshots, self._storage.journal
-        if snapshots is None:
+        if snapshots is None or (journal is not None and journal.repairing):
             raise SnapshotError(f"nothing can be stored: {self.unready}")
         return rebuild(
             blueprint or self.blueprint,
@@ -409,11 +434,9 @@ class Durable:
             names_first=journal.folder if journal is not None else None,
         )
 
-    def successor(
-        self, lineage: Lineage, verified: Collection[int] = (), blueprint: Blueprint | None = None
-    ) -> Successor:
-        """A model of another lineage, as a snapshot has it; `catch_up` learns the rest. Raises as `recover` does."""
-        return prepare(blueprint or self.blueprint, lineage, self._storage, verified)
+    def successor(self, plan: Plan, blueprint: Blueprint | None = None) -> Successor:
+        """A model of another lineage, as a snapshot has it; `catch_up` learns the rest. Raises as `carry_out` does."""
+        return prepare(blueprint or self.blueprint, plan, self._storage)
 
     def catch_up(self, successor: Successor) -> Iterator[int]:
         """Have a successor learn what it has not yet, block by block; ends once nothing is left. Raises StateError."""

@@ -1,4 +1,4 @@
-"""One process writes a journal."""
+"""One process writes in a folder: that of a model's state, or of a journal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vwserve.durability.segments import LOCK
 
 
 class Lock:
-    """The lock on a journal's folder; raises JournalError where somebody else has it, OSError where the disk refuses.
+    """The lock on a folder; raises JournalError where somebody else has it, OSError where the disk refuses.
 
     The system takes it off a process that dies. A child that was forked holds it on as long as it has the file open:
     children close what they inherit.

@@ -64,7 +64,7 @@ def _check_alone(segment: Segment, last: int, abandoned: Sequence[int], firsts: 
         times = path_of(segment.folder, first, TIMES)
         end = ends_at(times)
         # A removal that was cut short leaves times, too: of a segment that ended where this one begins.
-        if end is None or end < first or end == segment.first - 1:
+        if end is None or end == segment.first - 1:
             continue
         name = path_of(segment.folder, first, segment.ending).name
         raise JournalError(

@@ -103,6 +103,11 @@ def _read(parts: list[_Part], multiline: bool, after: int, until: int | None, li
 
 
 def _gap(segment: Segment, position: int) -> JournalError:
+    if segment.first <= position:
+        return JournalError(
+            f"{segment.path} begins at example {segment.first}, and the file before it goes up to {position}; move "
+            "away the one that does not belong there, or give it its own name back"
+        )
     return JournalError(
         f"{segment.path} begins at example {segment.first}, and the file before it ends at {position}; restore what is "
         f"missing, or begin with a snapshot from example {segment.first - 1} on"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vwserve.durability.disk import Disk
 from vwserve.durability.lineage import Lineage
-from vwserve.durability.recovery import Kept, recover
+from vwserve.durability.recovery import Kept, carry_out, plan
 from vwserve.durability.snapshot import Snapshot
 from vwserve.durability.taking import Taking, make_apart
 from vwserve.learner import Learner
@@ -38,14 +38,15 @@ def rebuild(
     """Begin to make the snapshot `number` in `folder`: the model of this lineage, as far as `kept` goes.
 
     The files open as `sync_first`, and the names in the folder `names_first`, are on disk before it is. It is to be
-    read from there once the taking is finished. Raises SnapshotError where nothing can be begun.
+    read from there once the taking is finished; it comes to nothing where some of the lineage is lost. Raises
+    SnapshotError where nothing can be begun.
     """
     draft = Snapshot(number, now_s, lineage.provenance, EMPTY, lineage.moment(kept.upto), exact=True)
 
     def make() -> tuple[Snapshot, Learner]:
-        servable = recover(blueprint, lineage, kept, whole=True).servable
-        learner = servable.learner
-        snapshot = Snapshot(number, now_s, lineage.provenance, servable.state(), draft.moment, exact=learner.tells_all)
-        return snapshot, learner
+        recovered = carry_out(blueprint, plan(lineage, kept).founded("refuse").whole())
+        servable, learned = recovered.servable, recovered.lineage
+        learner, moment = servable.learner, learned.moment(kept.upto)
+        return Snapshot(number, now_s, learned.provenance, servable.state(), moment, exact=learner.tells_all), learner
 
     return make_apart(make, draft, folder, disk, sync_first=sync_first, names_first=names_first, within_s=WITHIN_S)

@@ -28,10 +28,18 @@ from vwserve.model.state import Resumed
 
 
 class Newest(NamedTuple):
-    """The newest snapshot that is as it was taken, None where there is none, and what is wrong with those after it."""
+    """The foremost snapshot that is as it was taken, None where there is none; what is wrong with those ahead of it."""
 
-    snapshot: Snapshot | None
-    corrupt: tuple[SnapshotError, ...]
+    snapshot: Snapshot | None = None
+    corrupt: tuple[SnapshotError, ...] = ()
+
+
+def rank(snapshot: Snapshot) -> tuple[int, int]:
+    """What the foremost of the snapshots of one lineage has most of: it has learned the most, then it is the newest.
+
+    Numbers alone do not tell: the one that was taken before a rollback is undone has learned a part of what is wanted.
+    """
+    return snapshot.moment.learned.end, snapshot.number
 
 
 class Snapshots:
@@ -88,27 +96,26 @@ class Snapshots:
             if isinstance(described, Snapshot) and wanted(described):
                 yield described
 
-    def newest_good(
-        self, wanted: Callable[[Snapshot], bool] = lambda _: True, verified: Collection[int] = ()
-    ) -> Newest:
-        """The newest of the wanted ones that is as it was taken; those that are not are left, for whoever looks.
+    def foremost(self, wanted: Callable[[Snapshot], bool]) -> Sequence[Snapshot]:
+        """Those that are wanted and whose description can be read, in the order of their `rank`, the greatest first."""
+        return sorted(self.newest(wanted), key=rank, reverse=True)
 
-        Those `verified` just now are taken as they are.
-        """
-        corrupt = []
-        for number in self._numbers():
+    def newest_good(self, wanted: Callable[[Snapshot], bool] = lambda _: True) -> Newest:
+        """The foremost of the wanted ones that is as it was taken; those that are not are left, for whoever looks."""
+        described = {number: self._described(number) for number in self._numbers()}
+        unread = {number: each for number, each in described.items() if isinstance(each, SnapshotError)}
+        there = [each for each in described.values() if isinstance(each, Snapshot) and wanted(each)]
+        corrupt: list[SnapshotError] = []
+        for snapshot in sorted(there, key=rank, reverse=True):
             try:
-                snapshot = self.described(number)
-                if not wanted(snapshot):
-                    continue
-                if number not in verified:
-                    self.good(number)
+                self.good(snapshot.number)
             except SnapshotError as error:
                 corrupt.append(error)
             else:
-                self._known_good = number
-                return Newest(snapshot, tuple(corrupt))
-        return Newest(None, tuple(corrupt))
+                self._known_good = snapshot.number
+                newer = [error for number, error in unread.items() if number > snapshot.number]
+                return Newest(snapshot, (*newer, *corrupt))
+        return Newest(None, (*unread.values(), *corrupt))
 
     def resumed(self, snapshot: Snapshot) -> Resumed:
         """What a servable is to go on from."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from vwserve.durability.founding import former, found
 from vwserve.durability.lineage import Lineage
 from vwserve.durability.provenance import provenance_of
-from vwserve.durability.recovery import Kept, Recovered, passed_by, recover
+from vwserve.durability.recovery import Kept, Recovered, passed_by, plan, start
 from vwserve.durability.snapshot import Snapshot
 from vwserve.durability.snapshots import Snapshots
 from vwserve.errors import StateError
@@ -80,25 +80,20 @@ def build_static(
     if lineage is None:
         lineage = found(folder, blueprint, provenance, newest, report)
     kept = Kept.read(readable, folder / "journal", multiline=lineage.multiline, passed=passed_by(lineage, newest))
-    on_change, learner = blueprint.drop.policy.on_change, blueprint
+    on_change, learner, settled = blueprint.drop.policy.on_change, blueprint, lineage
     if lineage.kept(provenance, on_change, kept.upto):
         learner = former(blueprint, lineage, kept.upto)
     else:
         lineage = lineage.aspired(provenance, on_change, kept.upto)
-    snapshot, corrupt = readable.newest_good(lineage.holds) if readable is not None else (None, ())
-    if readable is not None and snapshot is not None and snapshot.exact and _whole(snapshot, lineage, kept):
-        for error in corrupt:
-            report(str(error))
-        return blueprint.build(bounds, lineage.number, resumed=readable.resumed(snapshot))
-    recovered = recover(learner, lineage, kept, [snapshot.number] if snapshot is not None else (), on_change)
+    planned = plan(lineage, kept)
+    if readable is not None and planned.base is not None and planned.base.exact and not planned.missing:
+        for remark in planned.remarks:
+            report(remark)
+        return blueprint.build(bounds, lineage.number, resumed=readable.resumed(planned.base))
+    recovered = start(learner, planned, on_change, again=on_change == "replay" and lineage is not settled)
     for remark in recovered.remarks:
         report(remark)
     return _settled(blueprint, recovered, bounds)
-
-
-def _whole(snapshot: Snapshot, lineage: Lineage, kept: Kept) -> bool:
-    """Whether a snapshot has all that the model has learned."""
-    return not lineage.examples.after(snapshot.moment.learned.end).upto(kept.upto)
 
 
 def _settled(blueprint: Blueprint, recovered: Recovered, bounds: Bounds) -> Servable:

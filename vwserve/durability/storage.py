@@ -6,14 +6,16 @@ another process's, is raised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from vwserve.durability.disk import make_folders
 from vwserve.durability.errors import JournalError
 from vwserve.durability.journal import Journal
 from vwserve.durability.lineage import Lineage
 from vwserve.durability.lock import Lock
+from vwserve.durability.opening import Opening
 from vwserve.durability.recovery import Kept
 from vwserve.durability.snapshot import Snapshot
 from vwserve.durability.snapshots import Snapshots
@@ -64,9 +66,7 @@ class Storage:
         disk = self._around.disk
         self.release()
         try:
-            for path in reversed([path for path in (self.folder, *self.folder.parents) if not path.is_dir()]):
-                disk.make_folder(path)
-                disk.sync_folder(path.parent)
+            make_folders(disk, self.folder)
             self._lock = Lock(self.folder)
             self.snapshots = Snapshots(self.snapshots_folder, disk)
         except OSError as error:
@@ -85,8 +85,11 @@ class Storage:
 
     # -- the journal ---------------------------------------------------------------------------------------------------
 
-    def open_journal(self, policy: Policy, multiline: bool) -> None:
-        """Have a journal of examples of one line or several, in place of any that is open, if the disk lets it."""
+    def open_journal(self, policy: Policy, multiline: bool) -> Opening | None:
+        """Have a journal of examples of one line or several, in place of any that is open, if the disk lets it.
+
+        What was found there is reported, and returned.
+        """
         around = self._around
         self.close_journal()
         self._multiline = multiline
@@ -100,12 +103,14 @@ class Storage:
                 executor=around.executor,
                 after=self.passed,
                 disk=around.disk,
+                sync_executor=around.sync_executor,
             )
         except JournalError as error:
             self._fail(str(error))
-            return
+            return None
         for remark in self.journal.opening.remarks:
             around.report(remark)
+        return self.journal.opening
 
     def suit_journal(self, policy: Policy, multiline: bool) -> None:
         """Have the journal that is open, in which nothing is, be one of this kind of examples."""
@@ -170,6 +175,11 @@ class Storage:
         """The snapshots that are wanted, the newest first; raises SnapshotError."""
         snapshots = self.snapshots or self.read_snapshots()
         return snapshots.newest(wanted) if snapshots is not None else iter(())
+
+    def foremost(self, wanted: Callable[[Snapshot], bool]) -> Sequence[Snapshot]:
+        """The snapshots that are wanted, that which has learned the most first; raises SnapshotError."""
+        snapshots = self.snapshots or self.read_snapshots()
+        return snapshots.foremost(wanted) if snapshots is not None else ()
 
     def make_snapshots_folder(self) -> bool:
         """Make the folder of snapshots where it is not there any more; whether it is there now."""

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from vwserve.durability.lineage import Lineage
-from vwserve.durability.recovery import Kept, Recovered, not_journaled, other_kind, recover, replay
+from vwserve.durability.recovery import (
+    Kept,
+    Plan,
+    Recovered,
+    carry_out,
+    not_journaled,
+    other_kind,
+    plan,
+    replay,
+    start,
+)
 from vwserve.durability.storage import Storage
 from vwserve.model.blueprint import Blueprint
 
@@ -27,26 +37,17 @@ class Successor:
         self.recovered.servable.close()
 
 
-def resurrect(blueprint: Blueprint, lineage: Lineage, storage: Storage, kept: Kept) -> Successor:
-    """The model of a lineage as far as what is `kept` makes it; raises as `recover` does."""
-    on_change = blueprint.drop.policy.on_change
-    return _successor(blueprint, recover(blueprint, lineage, kept, on_change=on_change), storage, kept.upto)
+def resurrect(
+    blueprint: Blueprint, lineage: Lineage, storage: Storage, kept: Kept, *, again: bool = False
+) -> Successor:
+    """The model of a lineage as far as what is `kept` makes it; raises as `start` does."""
+    recovered = start(blueprint, plan(lineage, kept), blueprint.drop.policy.on_change, again=again)
+    return _successor(blueprint, recovered, storage, kept.upto)
 
 
-def prepare(blueprint: Blueprint, lineage: Lineage, storage: Storage, verified: Collection[int]) -> Successor:
-    """The model of a lineage as a verified snapshot has it, or as it begins; raises as `recover` does."""
-    upto = learned_by(storage, verified)
-    recovered = recover(blueprint, lineage, replace(storage.kept(lineage.multiline), upto=upto), verified)
-    learned = recovered.snapshot.moment.learned.end if recovered.snapshot is not None else upto
-    return _successor(blueprint, recovered, storage, learned)
-
-
-def learned_by(storage: Storage, verified: Collection[int]) -> int:
-    """The last example that a verified snapshot has learned, 0 without one; raises SnapshotError."""
-    snapshots = storage.read_snapshots()
-    if snapshots is None or not verified:
-        return 0
-    return snapshots.described(max(verified)).moment.learned.end
+def prepare(blueprint: Blueprint, plan: Plan, storage: Storage) -> Successor:
+    """The model of a plan as its base has it, or as it begins; raises as `carry_out` does."""
+    return _successor(blueprint, carry_out(blueprint, plan.to_base()), storage, plan.learned)
 
 
 def catch_up(successor: Successor, storage: Storage) -> Iterator[int]:
