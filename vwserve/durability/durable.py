@@ -29,7 +29,7 @@ from vwserve.durability.provenance import Provenance
 from vwserve.durability.rebuilding import rebuild
 from vwserve.durability.recovery import Kept, Recovered, other_kind, passed_by, recover, replay
 from vwserve.durability.snapshot import Snapshot, SnapshotError
-from vwserve.durability.snapshots import Snapshots
+from vwserve.durability.snapshots import Snapshots, snapshots_in
 from vwserve.durability.storing import model_file
 from vwserve.durability.stretches import Stretches
 from vwserve.durability.taking import Taking
@@ -398,8 +398,7 @@ class Durable:
 
     def snapshots(self) -> list[Snapshot]:
         """Those there are, the newest first; reads the disk, and may be called in any thread. Raises SnapshotError."""
-        snapshots = self._readable_snapshots()
-        return snapshots.list() if snapshots is not None else []
+        return snapshots_in(self.folder)
 
     def described(self, number: int) -> Snapshot:
         """One of them; reads the disk, and may be called in any thread. Raises SnapshotError."""
