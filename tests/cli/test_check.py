@@ -1,7 +1,13 @@
 """`vwserve check`: one line for each file that is right, one for each thing that is wrong."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+import json
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -184,3 +190,100 @@ def test_a_split_has_no_model_of_its_own(check: Check, tmp_path: Path) -> None:
         ConfigurationError, match=r"ads\.yaml:1: split: a split has no model of its own; use one of ctr"
     ):
         load(tmp_path / "ads.yaml")
+
+
+# -- against a running daemon ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def daemon() -> Iterator[Asked]:
+    """A daemon that answers each command as told."""
+    with tempfile.TemporaryDirectory(prefix="vwserve-") as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/c.sock")
+        listener.listen()
+        asked = Asked(listener, f"unix:{folder}/c.sock")
+        yield asked
+        listener.shutdown(socket.SHUT_RDWR)
+        asked.thread.join(30)
+
+
+class Asked:
+    """What a client asked of a daemon, which gives it these answers, one a line."""
+
+    def __init__(self, listener: socket.socket, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.commands: list[str] = []
+        self.answers: list[dict[str, object]] = []
+        self._listener = listener
+        self.thread = Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return  # nobody came before the end of the test
+        with connection, connection.makefile("rwb") as stream:
+            for line in stream:
+                self.commands.append(line.decode().rstrip())
+                stream.write(json.dumps(self.answers.pop(0)).encode() + b"\n")
+                stream.flush()
+
+
+GOOD: dict[str, object] = {"model": "a", "plan": "keep", "text": "it goes on"}
+REFUSED: dict[str, object] = {
+    "model": "b",
+    "plan": "refuse",
+    "text": "it is refused",
+    "problems": ["/x/b.yaml: it learned otherwise"],
+}
+UNREAD: dict[str, object] = {
+    "model": None,
+    "plan": "problems",
+    "text": "it cannot be served",
+    "problems": ["/x/b.yaml:1: no", "and no"],
+}
+
+
+def test_a_daemon_says_what_it_would_do_with_each_file(check: Check, daemon: Asked, tmp_path: Path) -> None:
+    daemon.answers = [GOOD, {**GOOD, "model": "c", "plan": "nothing"}]
+    assert check("--against", daemon.endpoint, "a.yaml", "sub/c.yaml") == (
+        0,
+        ["a.yaml: model a: keep: it goes on", "sub/c.yaml: model c: nothing: it goes on"],
+        [],
+    )
+    assert daemon.commands == [f"plan {tmp_path}/a.yaml", f"plan {tmp_path}/sub/c.yaml"]
+
+
+def test_what_a_daemon_would_refuse_is_an_error(check: Check, daemon: Asked) -> None:
+    daemon.answers = [REFUSED, UNREAD, GOOD]
+    assert check("--against", daemon.endpoint, "b.yaml", "c.yaml", "a.yaml") == (
+        1,
+        [
+            "b.yaml: model b: refuse: it is refused",
+            "c.yaml: model: problems: it cannot be served",
+            "a.yaml: model a: keep: it goes on",
+        ],
+        ["/x/b.yaml: it learned otherwise", "/x/b.yaml:1: no", "and no"],
+    )
+
+
+def test_without_files_all_drops_of_the_configuration_are_asked_for(
+    check: Check, daemon: Asked, tmp_path: Path
+) -> None:
+    files: dict[str, str | bytes] = {"v.yaml": "models: m\n", "m/b.yaml": "[", "m/a.yaml": "vw: ''\n", "m/c.txt": ""}
+    daemon.answers = [GOOD, GOOD]
+    status, told, _ = check("--against", daemon.endpoint, "-c", "v.yaml", files=files)
+    assert (status, [line.partition(":")[0] for line in told]) == (0, ["m/a.yaml", "m/b.yaml"])
+    assert daemon.commands == [f"plan {tmp_path}/m/a.yaml", f"plan {tmp_path}/m/b.yaml"]
+
+
+def test_an_error_of_the_daemon_ends_it(check: Check, daemon: Asked) -> None:
+    daemon.answers = [{"error": "internal", "text": "a fault"}]
+    assert check("--against", daemon.endpoint, "a.yaml") == (1, [], ["vwserve check: a fault"])
+
+
+def test_without_a_daemon_it_says_so(check: Check, tmp_path: Path) -> None:
+    status, told, (problem,) = check("--against", f"unix:{tmp_path}/none.sock", "a.yaml")
+    assert (status, told) == (1, [])
+    assert "is the daemon running, and is that its control endpoint?" in problem

@@ -71,6 +71,14 @@ class Work:
         self.begun.append("reload")
         return {"models": ["ctr"], "problems": []}
 
+    def plan(self, file: str) -> Answer:
+        """None."""
+        return {"plan": "nothing"}
+
+    def forget(self, model: str) -> Answer:
+        """Nothing."""
+        return {"model": model}
+
 
 class Client:
     """A client, as our transport to it."""

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.daemon.memory import NOW_S, Waiting
+from tests.daemon.memory import NOW_S, Reactor, Waiting
 from tests.daemon.running import Command, Ran, recording
+from tests.durability.power import Held
 from vwserve.daemon import switching
+from vwserve.daemon.service import Daemon
+from vwserve.daemon.settings import read_settings
 from vwserve.durability.durable import Durable
+from vwserve.durability.lock import Lock
 from vwserve.durability.snapshot import SnapshotError
 from vwserve.durability.taking import Taking
+from vwserve.errors import RequestError
 from vwserve.model.servable import Servable
 
 CTR = "--loss_function logistic --link logistic -b 10"
@@ -63,11 +69,12 @@ def test_an_unknown_model_is_told(ran: Ran) -> None:
         assert error(ran.ctl(command)) == ("no-model", "no model is called 'cvr'; !models lists them")
 
 
-def test_a_static_model_has_no_snapshots(ran: Ran) -> None:
+def test_a_static_model_takes_no_snapshots(ran: Ran) -> None:
     ran.drop("static", "-b 10\nlearn: false")
     assert ran.ctl("reload") == {"models": ["ctr", "static"], "problems": []}
-    for command in ("snapshot static", "snapshots static", "rollback static 1"):
-        assert error(ran.ctl(command)) == ("bad-request", "static does not learn: it has no snapshots and no journal")
+    for command in ("snapshot static", "rollback static 1"):
+        assert error(ran.ctl(command)) == ("bad-request", "static does not learn: it takes no snapshots")
+    assert ran.ctl("snapshots static") == []
 
 
 def test_drops_that_cannot_be_served_are_listed_with_what_is_wrong(ran: Ran) -> None:
@@ -472,3 +479,74 @@ def test_a_drop_that_comes_to_nothing_is_told_and_tried_again(ran: Ran, monkeypa
     assert ran.ctl("reload")["problems"] == []
     assert ran.stats()["lineage"] == 2
     assert "problem" not in ran.ctl("models")[0]
+
+
+# -- forgetting ------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_is_not_served_is_forgotten(ran: Ran) -> None:
+    ran.ask(GOOD)
+    ran.ctl("snapshot ctr")
+    assert error(ran.ctl("forget ctr"))[0] == "bad-request"
+    (ran.folder / "models.d" / "ctr.yaml").rename(ran.folder / "aside")
+    ran.reload()
+    size = sum(file.stat().st_size for file in (ran.folder / "state" / "ctr").rglob("*") if file.is_file())
+    assert ran.ctl("forget ctr") == {"model": "ctr", "bytes": size}
+    assert list((ran.folder / "state").iterdir()) == []
+    assert error(ran.ctl("forget ctr"))[0] == "no-model"
+    (ran.folder / "aside").rename(ran.folder / "models.d" / "ctr.yaml")
+    ran.reload()
+    assert (ran.stats()["learned"], ran.stats()["lineage"]) == (0, 1)
+
+
+def test_a_model_that_failed_for_what_it_had_learned_begins_anew_once_that_is_forgotten(ran: Ran) -> None:
+    ran.ask(GOOD)
+    ran.stop()
+    ran.drop("ctr", "-b 11")
+    ran.reactor = Reactor()
+    ran.daemon = ran.make()
+    ran.start()
+    assert ran.ctl("models")[0]["state"] == "failed"
+    assert ran.ctl("forget ctr")["model"] == "ctr"
+    assert ran.ctl("reload") == {"models": ["ctr"], "problems": []}
+
+
+@pytest.mark.parametrize("name", ["../models.d", ".", "..", "ctr/journal", "no", "a" * 300])
+def test_nothing_else_is_forgotten(name: str, ran: Ran) -> None:
+    ran.ask(GOOD)
+    before = sorted(ran.folder.rglob("*"))
+    code, text = error(ran.ctl(f"forget {name}"))
+    assert code == "no-model"
+    assert "has nothing of a model called " in text
+    assert sorted(ran.folder.rglob("*")) == before
+
+
+def test_what_another_process_serves_is_not_forgotten(ran: Ran) -> None:
+    (ran.folder / "state" / "other").mkdir()
+    lock = Lock(ran.folder / "state" / "other")
+    code, text = error(ran.ctl("forget other"))
+    assert code == "failed"
+    assert f"is in use by process {os.getpid()}" in text
+    lock.release()
+    assert ran.ctl("forget other")["model"] == "other"
+
+
+def test_a_model_that_is_being_loaded_is_not_forgotten(tmp_path: Path) -> None:
+    with recording() as logged:
+        ran = Ran(tmp_path, logged)
+        loader = Held()
+        read = partial(read_settings, tmp_path / "vwserve.yaml")
+        ran.daemon = Daemon(ran.reactor, read, ran.reactor.seconds, executor=ran.executor, loader=loader)
+        loading = Waiting(ran.daemon.load())
+        ran.reactor.settle()
+        assert loader.jobs
+        forgetting = Waiting(ran.daemon._loading.forget("ctr"))
+        with pytest.raises(RequestError, match="ctr is served, or about to be"):
+            assert forgetting.result
+        while not loading.done:
+            loader.run()
+            ran.reactor.settle()
+        stopping = Waiting(ran.daemon.stop())
+        while not stopping.done:
+            loader.run()
+            ran.reactor.settle()

@@ -14,8 +14,10 @@ from vwserve.errors import ErrorCode, ModelError, RequestError
 from vwserve.wire.control import (
     FORMS,
     Command,
+    Forget,
     ListModels,
     ListSnapshots,
+    PlanDrop,
     Promote,
     Reload,
     RollBack,
@@ -74,6 +76,14 @@ class Noted:
         """Nothing."""
         return self._note("reload")
 
+    def plan(self, file: str) -> dict[str, object]:
+        """None."""
+        return self._note("plan", file)
+
+    def forget(self, model: str) -> dict[str, object]:
+        """Nothing."""
+        return self._note("forget", model)
+
 
 # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -84,6 +94,8 @@ class Noted:
         (b"models", ListModels(), ("models",)),
         (b"  models\t", ListModels(), ("models",)),
         (b"ready", TellReadiness(), ("ready",)),
+        (b"plan /x/ctr.yaml", PlanDrop("/x/ctr.yaml"), ("plan", "/x/ctr.yaml")),
+        (b"forget ctr", Forget("ctr"), ("forget", "ctr")),
         (b"stats ctr", TellStatistics("ctr"), ("stats", "ctr")),
         (b"snapshot ctr", TakeSnapshot("ctr"), ("snapshot", "ctr")),
         (b"snapshots  ctr", ListSnapshots("ctr"), ("snapshots", "ctr")),
@@ -113,7 +125,7 @@ def test_a_line_asks_for_an_operation(line: bytes, command: Command, asks: tuple
 
 def test_what_only_tells_is_known_from_what_changes() -> None:
     telling = {name for name, form in FORMS.items() if not parse_command(form.example.encode(), NOW_S).changes}
-    assert telling == {"models", "ready", "stats", "snapshots"}
+    assert telling == {"models", "plan", "ready", "stats", "snapshots"}
 
 
 @pytest.mark.parametrize(
@@ -121,7 +133,7 @@ def test_what_only_tells_is_known_from_what_changes() -> None:
     [
         (
             b"snapshto ctr",
-            r"unknown command 'snapshto'; did you mean 'snapshots?'\? known: models, ready, stats, .*, reload$",
+            r"unknown command 'snapshto'; did you mean 'snapshots?'\? known: models, ready, stats, .*, forget$",
         ),
         (b"Models", r"unknown command 'Models'; did you mean 'models'\? known: "),
         (b"!ping", r"unknown command '!ping'; known: models, "),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vwserve.cli.channel import connected, one_word, raise_error
 from vwserve.cli.serve import configuration_file
+from vwserve.client import Endpoint, parse_endpoint
 from vwserve.errors import ConfigurationError, Problem, VwserveError
 
 if TYPE_CHECKING:
@@ -38,6 +41,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="models to check; without any, all those of the configuration",
     )
+    parser.add_argument(
+        "--against",
+        metavar="ENDPOINT",
+        help="ask a running daemon, by its control endpoint, what it would do with each model if it were dropped now",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,10 +53,40 @@ def run(arguments: argparse.Namespace) -> int:
     file = arguments.configuration
     if file is None and not arguments.drops:
         file, _ = configuration_file(None)
+    if arguments.against:
+        return _ask(parse_endpoint(arguments.against), arguments.drops or _files(file))
     problems = sorted(_problems(file, arguments.drops), key=lambda each: (each.place.file, each.place.line or 0))
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
+
+
+def _ask(endpoint: Endpoint, files: Iterable[Path]) -> int:
+    """Report what a running daemon would do with each file; 1 where it would not serve one as it says."""
+    wrong = 0
+    with connected(endpoint) as channel:
+        for file in files:
+            plan = channel.parse(channel.ask(f"plan {one_word(os.path.abspath(file))}"))
+            raise_error(plan)
+            problems = plan.get("problems", [])
+            name = f" {plan['model']}" if plan.get("model") else ""
+            print(f"{file}: model{name}: {plan['plan']}: {plan['text']}")
+            for problem in problems:
+                print(problem, file=sys.stderr)
+            wrong += bool(problems)
+    return 1 if wrong else 0
+
+
+def _files(configuration: Path) -> list[Path]:
+    """The drops of a configuration, whether they are right or not."""
+    from vwserve.daemon.settings import read_settings
+    from vwserve.model.drop_folder import drops_in
+
+    folder = read_settings(configuration).models
+    try:
+        return drops_in(folder)
+    except OSError as error:
+        raise VwserveError(f"cannot read the folder of models {folder}: {error.strerror}") from error
 
 
 def _problems(file: Path | None, named: Sequence[Path]) -> Iterator[Problem]:

@@ -7,7 +7,6 @@ channel's own table, so that one that is added there is here, too; whether the w
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vwserve.cli.answers import key_lines, models_table, snapshots_table
+from vwserve.cli.channel import connected, one_word, raise_error
 from vwserve.cli.serve import configuration_file
 from vwserve.client import Endpoint, parse_endpoint
 from vwserve.errors import VwserveError
@@ -28,9 +28,8 @@ NAME = "ctl"
 HELP = "ask a running daemon for operations: snapshots, rollback, reload"
 EXAMPLE = "vwserve ctl snapshots ctr"
 
+_FILE = "FILE"  # what stands for the path of one among a command's arguments
 _WRONG = ("problems", "reasons")  # keys of answers under which there are texts of what is wrong
-_CONNECT_S = 10.0
-_READ_BYTES = 1 << 16
 _SOMEWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # where one that listens everywhere is reached
 
 
@@ -56,12 +55,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Send one command, wait for its answer however long that takes, and print it; 1 where it is an error."""
     endpoint = parse_endpoint(arguments.to) if arguments.to else _configured(arguments.configuration)
-    line = _ask(endpoint, _line(arguments))
-    answer = _parse(line, endpoint)
+    command = _line(arguments)
+    with connected(endpoint) as channel:
+        line = channel.ask(command)
+    answer = channel.parse(line)
     if arguments.json:
         print(line)
-    if isinstance(answer, dict) and "error" in answer:
-        raise VwserveError(answer.get("text") or answer["error"])
+    raise_error(answer)
     problems = [each for key in _WRONG for each in answer.pop(key, [])] if isinstance(answer, dict) else []
     if not arguments.json:
         for text in _readable(arguments.operation, answer):
@@ -96,14 +96,17 @@ def _as_options(example: str, options: Collection[str]) -> str:
 def _line(arguments: argparse.Namespace) -> str:
     """The command as it is sent."""
     form, given = FORMS[arguments.operation], vars(arguments)
-    words = [arguments.operation, *(given[argument.lower()] for argument in form.arguments), *given.get("words", [])]
+    # The daemon's current folder is another one.
+    texts = [_absolute(given[each.lower()]) if each == _FILE else given[each.lower()] for each in form.arguments]
+    words = [arguments.operation, *texts, *given.get("words", [])]
     for option in form.options:
         for value in given[option.replace("-", "_")]:
             words += [option, value]
-    for word in words:
-        if word.split() != [word]:
-            raise VwserveError(f"{word!r} is empty or has a space in it; no word of a command may")
-    return " ".join(words)
+    return " ".join(map(one_word, words))
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(path) if path else path
 
 
 def _configured(named: Path | None) -> Endpoint:
@@ -134,36 +137,6 @@ def _reached(server: ServerEndpoint) -> Endpoint | None:
         return None
     interface = given.get("interface", "::" if server.kind == "tcp6" else "")
     return Endpoint("tcp", _SOMEWHERE.get(interface, interface), int(given["port"]))
-
-
-def _ask(endpoint: Endpoint, line: str) -> str:
-    """The line that answers a command."""
-    try:
-        connection = endpoint.connect(_CONNECT_S)
-    except VwserveError as error:
-        raise VwserveError(f"{error}; is the daemon running, and is that its control endpoint?") from error
-    answer = bytearray()
-    with connection:
-        try:
-            connection.sendall(os.fsencode(line) + b"\n")
-            while not answer.endswith(b"\n"):
-                data = connection.recv(_READ_BYTES)
-                if not data:
-                    raise VwserveError("the daemon closed the connection before it answered; its log may say why")
-                answer += data
-        except OSError as error:
-            raise VwserveError(
-                f"the connection broke: {error.strerror or error}; the daemon's log may say why"
-            ) from error
-    return answer.decode("utf-8", "replace").rstrip("\n")
-
-
-def _parse(line: str, endpoint: Endpoint) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError as error:
-        what = f"{endpoint} is no control endpoint: it answered {line[:80]!r}"
-        raise VwserveError(f"{what}; --to takes the endpoint under control: in the daemon's configuration") from error
 
 
 def _readable(operation: str, answer: Any) -> Iterator[str]:

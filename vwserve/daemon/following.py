@@ -78,7 +78,7 @@ class Following:
         self._stopping = True
         self._watch.stop()
 
-    async def kinds(self) -> Plugins:
+    async def plugins(self) -> Plugins:
         """The transforms that there are."""
         async with held(self._reading):
             return await apart(self._reactor, self._executor, lambda: self._plugins.find(self._plugin_folder))

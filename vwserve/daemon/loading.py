@@ -27,12 +27,14 @@ from vwserve.daemon.registry import Failed, Registry, Served
 from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.switching import GivenUp, Switching
 from vwserve.durability.durable import Durable
+from vwserve.durability.forgetting import forget
 from vwserve.durability.provenance import Provenance, provenance_of
 from vwserve.durability.static import build_pinned, build_static
 from vwserve.durability.surroundings import Surroundings
-from vwserve.errors import Problem, VwserveError
+from vwserve.errors import Problem, RequestError, VwserveError
+from vwserve.lines import shown
 from vwserve.model.blueprint import Blueprint, fault
-from vwserve.model.drop import ModelDrop
+from vwserve.model.drop import ModelDrop, is_model_name
 from vwserve.transforms.errors import told
 from vwserve.transforms.pipeline import TransformPool
 
@@ -149,6 +151,26 @@ class Loading:
     def forget_failures(self) -> None:
         """Try again, the next time, what failed, though nothing of it may have changed."""
         self._failed.clear()
+
+    async def forget(self, name: str) -> int:
+        """Remove the state of a model that is not served; how many bytes that were.
+
+        Raises RequestError where there is none or it is served, StateError where the disk refuses.
+        """
+        folder = self._state / name
+        if name in self._under_way or (name and self._registry.served(name) is not None):
+            remedy = "remove its file from the folder of models first, and wait until it is gone"
+            raise RequestError("bad-request", f"{name} is served, or about to be; {remedy}")
+        if not is_model_name(name) or not folder.is_dir():
+            raise RequestError("no-model", f"{self._state} has nothing of a model called {shown(name)}")
+        size = await self._build(lambda: forget(folder))
+        if self._failed.pop(name, None) is not None:  # it may have failed for what it had learned
+            self._tell()
+        return size
+
+    def build(self, work: Callable[[], Result]) -> Deferred[Result]:
+        """Do in the thread that makes models what makes one, and nothing of it is served."""
+        return built(self._reactor, self._executor, self._building, work)
 
     def end(self) -> None:
         """Begin nothing any more, and give up what can be; `stop` waits for the rest."""

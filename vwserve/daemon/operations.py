@@ -11,13 +11,16 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredLock
 
 from vwserve.daemon.apart import apart, held
-from vwserve.daemon.registry import Registry
+from vwserve.daemon.loading import Loading
+from vwserve.daemon.planning import Planning
+from vwserve.daemon.registry import Registry, Served
 from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.switching import GivenUp, Switching
 from vwserve.durability.disk import Disk
 from vwserve.durability.durable import Durable
 from vwserve.durability.lineage import Lineage
 from vwserve.durability.snapshot import Snapshot, SnapshotError
+from vwserve.durability.snapshots import snapshots_in
 from vwserve.errors import RequestError
 from vwserve.wire.addressing import unknown_model
 from vwserve.wire.control import Answer
@@ -30,7 +33,7 @@ class ControlOperations:
     """The operations of a daemon, on its reactor.
 
     `read_again` reads its configuration and returns what is wrong; `not_ready` tells why it is not ready; `unix_time`
-    is the time in seconds since 1970.
+    is the time in seconds since 1970. In `state` each model has a folder of its own.
     """
 
     def __init__(
@@ -39,6 +42,8 @@ class ControlOperations:
         registry: Registry,
         snapshotting: Snapshotting,
         switching: Switching,
+        loading: Loading,
+        planning: Planning,
         executor: Executor,
         state: Path,
         read_again: Callable[[], Awaitable[Sequence[str]]],
@@ -49,10 +54,12 @@ class ControlOperations:
         self._registry = registry
         self._snapshotting = snapshotting
         self._switching = switching
+        self._loading = loading
+        self._planning = planning
         self._executor = executor
+        self._state = state
         self._read_again = read_again
         self._not_ready = not_ready
-        self._state = state
         self._promoting = DeferredLock()
         self._unix_time = unix_time
 
@@ -83,11 +90,17 @@ class ControlOperations:
         return statistics
 
     async def snapshots(self, model: str) -> Answer:
-        """The snapshots of a model, newest first."""
-        durable = self._durable(model)
-        listed = await apart(self._reactor, self._executor, durable.snapshots)
-        current = durable.newest.number if durable.newest is not None else 0
-        return [{**_told(each), "current": each.number == current} for each in listed]
+        """The snapshots of a model, newest first; also of one that learns no more."""
+        served = self._served(model)
+        listed = await self._apart(lambda: snapshots_in(self._state / served.drop.name))
+        newest = served.durable.newest if served.durable is not None else None
+        if served.pinned is not None:
+            newest = served.pinned.snapshot
+        return [{**_told(each), "current": newest is not None and each.number == newest.number} for each in listed]
+
+    async def plan(self, file: str) -> Answer:
+        """What would be done with a drop."""
+        return await self._planning.plan(Path(file))
 
     # -- changing ------------------------------------------------------------------------------------------------------
 
@@ -107,6 +120,10 @@ class ControlOperations:
         """Read the configuration again."""
         problems = await self._read_again()
         return {"models": list(self._registry.names()), "problems": list(problems)}
+
+    async def forget(self, model: str) -> Answer:
+        """Remove all that a model has learned that is not served."""
+        return {"model": model, "bytes": await self._loading.forget(model)}
 
     async def rollback(self, model: str, snapshot: int, until: Point | None, skip: Sequence[Skip]) -> Answer:
         """Go back to a snapshot, and learn again what is asked for."""
@@ -188,13 +205,16 @@ class ControlOperations:
     def _apart(self, work: Callable[[], Any]) -> Deferred[Any]:
         return apart(self._reactor, self._executor, work)
 
-    def _durable(self, model: str) -> Durable:
+    def _served(self, model: str) -> Served:
         served = self._registry.served(model)
         if served is None:
             raise unknown_model(model)
-        durable = served.durable
+        return served
+
+    def _durable(self, model: str) -> Durable:
+        durable = self._served(model).durable
         if durable is None:
-            raise RequestError("bad-request", f"{model} does not learn: it has no snapshots and no journal")
+            raise RequestError("bad-request", f"{model} does not learn: it takes no snapshots")
         return durable
 
 

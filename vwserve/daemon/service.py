@@ -25,6 +25,7 @@ from vwserve.daemon.leftover import make_way
 from vwserve.daemon.listener import Connections, Listener
 from vwserve.daemon.loading import Loading
 from vwserve.daemon.operations import ControlOperations
+from vwserve.daemon.planning import Planning
 from vwserve.daemon.registry import Registry
 from vwserve.daemon.roles import Roles
 from vwserve.daemon.served import ServedModels
@@ -102,6 +103,8 @@ class Daemon:
             self._registry,
             self._snapshotting,
             self._switching,
+            self._loading,
+            Planning(self._registry, self._state, self._following.plugins, self._loading.build),
             self._executor,
             self._state,
             self.reload,

@@ -26,7 +26,7 @@ from vwserve.durability.provenance import Provenance, provenance_of
 from vwserve.durability.rebuilding import rebuild
 from vwserve.durability.recovery import Plan, passed_by, plan
 from vwserve.durability.snapshot import Snapshot, SnapshotError
-from vwserve.durability.snapshots import Newest, Snapshots, rank
+from vwserve.durability.snapshots import Newest, Snapshots, rank, snapshots_in
 from vwserve.durability.storage import Look, Storage
 from vwserve.durability.storing import model_file
 from vwserve.durability.successor import Successor, catch_up, prepare, resurrect
@@ -271,8 +271,7 @@ class Durable:
 
     def snapshots(self) -> list[Snapshot]:
         """Those there are, the newest first; reads the disk, and may be called in any thread. Raises SnapshotError."""
-        snapshots = self._storage.read_snapshots()
-        return snapshots.list() if snapshots is not None else []
+        return snapshots_in(self.folder)
 
     def described(self, number: int) -> Snapshot:
         """One of them; reads the disk, and may be called in any thread. Raises SnapshotError."""

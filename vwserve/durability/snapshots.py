@@ -272,5 +272,11 @@ class Snapshots:
         return self._times_s.get(number)
 
 
+def snapshots_in(state: Path) -> list[Snapshot]:
+    """The snapshots of the model whose state is in a folder, the newest first; raises SnapshotError."""
+    folder = state / "snapshots"
+    return Snapshots(folder, reading=True).list() if folder.is_dir() else []
+
+
 def _error(doing: str, path: Path, error: OSError) -> SnapshotError:
     return SnapshotError(f"cannot {doing} {path}: {error.strerror or error}; look at its disk and its rights")

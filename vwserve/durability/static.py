@@ -49,18 +49,23 @@ def build_pinned(blueprint: Blueprint, number: int, folder: Path, bounds: Bounds
     Raises StateError where there is none, it is not as it was taken, or is of a model that was made otherwise, and what
     building it raises.
     """
+    snapshot = check_pinned(blueprint, number, folder)
+    resumed = Snapshots(folder / "snapshots", reading=True).resumed(snapshot)
+    return Pinned(blueprint.build(bounds, snapshot.moment.lineage, resumed=resumed), snapshot, clock)
+
+
+def check_pinned(blueprint: Blueprint, number: int, folder: Path) -> Snapshot:
+    """The snapshot that a blueprint pins, if it can be served so; raises StateError as `build_pinned` does."""
     there = folder / "snapshots"
     if not there.is_dir():
         raise StateError(f"{there} is not there, and so there is no version {number} to pin; let the model learn first")
-    snapshots = Snapshots(there, reading=True)
-    snapshot = snapshots.good(number)
+    snapshot = Snapshots(there, reading=True).good(number)
     if changes := snapshot.provenance.changes(provenance_of(blueprint)):
         raise StateError(
             f"snapshot {number} is of a model made otherwise: {'; '.join(changes)}. Give the drop what it had then, or "
             "pin another version"
         )
-    servable = blueprint.build(bounds, snapshot.moment.lineage, resumed=snapshots.resumed(snapshot))
-    return Pinned(servable, snapshot, clock)
+    return snapshot
 
 
 def build_static(

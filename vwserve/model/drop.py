@@ -153,6 +153,11 @@ def _model_file(node: Node) -> Path:
 model_name = Word(_NAME, _NAMING)
 
 
+def is_model_name(text: str) -> bool:
+    """Whether a model may be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
 def _plain(values: dict[str, Any], _: Node) -> dict[str, Any]:
     return values
 

@@ -23,7 +23,7 @@ class DropFolder:
         Hidden files and what editors leave behind are no drops. Of two files that name the same model the first counts.
         """
         try:
-            files = sorted(file for file in folder.iterdir() if is_drop(file))
+            files = drops_in(folder)
         except OSError as error:
             text = f"cannot read the folder of models: {error.strerror}; create it, or name another under 'models:'"
             return [], [Problem(Place(folder), "", text)]
@@ -53,6 +53,11 @@ class DropFolder:
         drop = known[1] if known is not None and known[0] == text else read_drop(file, self._kinds)
         self._read[file] = text, drop
         return drop
+
+
+def drops_in(folder: Path) -> list[Path]:
+    """The files of a folder that are drops by their names, in their order; raises OSError."""
+    return sorted(file for file in folder.iterdir() if is_drop(file))
 
 
 def read_drops(folder: Path, kinds: Mapping[str, TransformType] = NO_KINDS) -> tuple[list[ModelDrop], list[Problem]]:

@@ -60,6 +60,12 @@ class Operations(Protocol):
     def reload(self) -> Answer | Awaitable[Answer]:
         """Read the configuration again; the answer has `models`, and `problems` as texts."""
 
+    def plan(self, file: str) -> Answer | Awaitable[Answer]:
+        """What would be done with a drop if it were dropped now: `plan` in a word, `text`, and `problems` as texts."""
+
+    def forget(self, model: str) -> Answer | Awaitable[Answer]:
+        """Remove from the disk all that a model has learned that is not served."""
+
 
 class Command(Protocol):
     """A command with its arguments; `changes` says whether it does more than tell."""
@@ -166,6 +172,30 @@ class Reload:
         return operations.reload()
 
 
+@dataclass(frozen=True, slots=True)
+class PlanDrop:
+    """`plan FILE`."""
+
+    changes: ClassVar[bool] = False
+    file: str
+
+    def perform(self, operations: Operations) -> Answer | Awaitable[Answer]:
+        """Tell it."""
+        return operations.plan(self.file)
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """`forget MODEL`."""
+
+    changes: ClassVar[bool] = True
+    model: str
+
+    def perform(self, operations: Operations) -> Answer | Awaitable[Answer]:
+        """Forget it."""
+        return operations.forget(self.model)
+
+
 class Option(NamedTuple):
     """A word that may follow a command's arguments, with a value behind it."""
 
@@ -254,6 +284,18 @@ FORMS: Mapping[str, Form] = {
         _MODEL,
     ),
     "reload": Form("read the configuration again", "reload", lambda words, now_s: Reload()),
+    "plan": Form(
+        "tell what would be done with a model's file if it were dropped now",
+        "plan /etc/vwserve/models.d/ctr.yaml",
+        lambda words, now_s: PlanDrop(*words),
+        ("FILE",),
+    ),
+    "forget": Form(
+        "remove all that a model has learned, which is not served any more",
+        "forget ctr",
+        lambda words, now_s: Forget(*words),
+        _MODEL,
+    ),
 }
 """All commands, by their names."""
 
