@@ -171,6 +171,40 @@ def test_a_rollback_takes_the_model_back_and_can_be_undone(ran: Ran) -> None:
     assert ran.ask(QUESTION) == learned(GOOD, BAD)
 
 
+@pytest.mark.parametrize("more", ["", "\njournal: false"])
+def test_a_rollback_is_undone_without_a_journal_and_without_a_child(
+    more: str, ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(switching, "REPLAYED_IN_PLACE", 0)
+    ran.drop("ctr", CTR + more)
+    ran.ctl("reload")
+    ran.ask(GOOD)
+    ran.ctl("snapshot ctr")
+    ran.ask(BAD)
+    rolled = ran.ctl("rollback ctr 1")
+    undone = ran.ctl(rolled["undo"])
+    assert ran.ask(QUESTION) == learned(GOOD, BAD)
+    assert ran.stats()["snapshot"]["number"] == 2
+    assert undone["undo"] == "rollback ctr 3"  # which has learned less than 2, and has a greater number
+    assert "4.vw" not in ran.snapshots()  # which a child would have made
+    ran.restart()
+    assert ran.ask(QUESTION) == learned(GOOD, BAD)
+
+
+def test_a_rollback_of_a_model_that_learned_nothing_is_undone_by_one_to_the_beginning(ran: Ran) -> None:
+    assert ran.ctl("rollback ctr 0")["undo"] == "rollback ctr 0"
+    assert ran.snapshots() == []
+
+
+def test_a_replay_until_before_anything_was_learned_is_refused(ran: Ran) -> None:
+    ran.ask(GOOD)
+    code, text = error(ran.ctl("rollback ctr 0 replay-until 2020-01-01T00:00Z"))
+    assert code == "bad-request"
+    assert "ctr had learned nothing by then" in text
+    assert ran.ask(QUESTION) == learned(GOOD)
+    assert ran.snapshots() == []
+
+
 def test_what_is_learned_after_a_rollback_is_undone_with_it(ran: Ran) -> None:
     ran.ask(GOOD)
     rolled = ran.ctl("rollback ctr 0")
