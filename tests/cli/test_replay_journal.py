@@ -16,7 +16,7 @@ from tests.cli.test_fit import PLUGIN
 from tests.durability.power import Clock
 from tests.durability.test_journal_vw import readable, texts, weights
 from tests.learner.reference import vw
-from tests.replay.kept import kept, roll_back, snapshot_of
+from tests.replay.kept import blueprint_of, go_on, kept, roll_back, snapshot_of
 from vwserve.cli import main
 from vwserve.durability.durable import Durable
 from vwserve.lines import lines_of
@@ -310,6 +310,26 @@ def test_another_drop_shows_what_a_model_would_be_that_is_made_otherwise(
     model.learn([line for (line,) in examples("clicks", 200)])
     model.save("expected.vw")
     assert Path("ours.vw").read_bytes() == Path("expected.vw").read_bytes()
+
+
+def test_what_was_learned_before_a_drop_changed_is_learned_the_new_way_and_that_is_told(
+    replay: Replay, serve: Callable[..., Durable], tmp_path: Path
+) -> None:
+    durable = serve()
+    groups = examples("clicks", 300)
+    learn(durable, groups[:200])
+    Path("m.yaml").write_text(f"vw: {CLICKS} -l 0.1\n")
+    go_on(durable, blueprint_of(Path("m.yaml")))
+    learn(durable, groups[200:])
+    code, out, err = replay("--json")
+    assert (code, json.loads(out)["rows"]) == (0, 300)
+    assert err == (
+        "vwserve replay: what that model learned up to example 200 it learned before its drop changed; here it is "
+        "learned as m.yaml says now. --from goes on from a snapshot that has learned it\n"
+    )
+    assert figures(replay, "--from", "m/snapshots/2.vw", "--save", "ours.vw")["rows"] == 100
+    durable.servable.save("daemons.vw")
+    assert readable(Path("ours.vw"), tmp_path) == readable(Path("daemons.vw"), tmp_path)
 
 
 def test_a_static_drop_learns_a_journal(replay: Replay, serve: Callable[..., Durable]) -> None:

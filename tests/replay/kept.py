@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.durability.power import Clock, Inline, QuickDisk
 from vwserve.durability.durable import Durable
+from vwserve.durability.provenance import provenance_of
 from vwserve.durability.snapshot import Snapshot
 from vwserve.durability.surroundings import Surroundings
 from vwserve.learner import Bounds
@@ -39,6 +40,16 @@ def roll_back(
     """Have a model go back to a snapshot, or to its beginning."""
     lineage = durable.intervened(to, until, skip)
     successor = durable.successor(durable.plan(lineage))
+    for _ in durable.catch_up(successor):
+        continue
+    durable.adopt(successor).close()
+
+
+def go_on(durable: Durable, made: Blueprint) -> None:
+    """Have a model be made otherwise, and go on with what it has learned."""
+    snapshot = snapshot_of(durable)
+    lineage = durable.lineage.aspired(provenance_of(made), "refuse", snapshot.moment.journal)
+    successor = durable.successor(lineage, [durable.refounded(snapshot, lineage)().number], made)
     for _ in durable.catch_up(successor):
         continue
     durable.adopt(successor).close()

@@ -138,6 +138,12 @@ def _journal(arguments: argparse.Namespace, drop: ModelDrop) -> Iterator[Source]
                 f"the model in {Path(os.path.normpath(folder / '..'))} is made otherwise: {'; '.join(changes)}. "
                 f"What comes out is the model that {drop.path} describes, not that one"
             )
+        founded = selection.lineage.founded if selection.lineage is not None else 0
+        if founded > (base.moment.journal if base is not None else 0):
+            remarks.append(
+                f"what that model learned up to example {founded} it learned before its drop changed; here it is "
+                f"learned as {drop.path} says now. --from goes on from a snapshot that has learned it"
+            )
         words = _initial(drop)
         if base is not None and resumed is not None:
             standing = resumed.state.standing.arguments
