@@ -50,7 +50,7 @@ def rebuilt(durable: Durable, lineage: Lineage, made: Blueprint | None = None) -
 
 def switch(durable: Durable, lineage: Lineage, number: int, made: Blueprint | None = None) -> int:
     """Have a model be what a child made and what came since; how many examples that were."""
-    successor = durable.successor(durable.planned_from(durable.described(number), lineage), made)
+    successor = durable.successor(durable.planned_from(number, lineage), made)
     caught_up = sum(durable.catch_up(successor))
     durable.adopt(successor).close()
     return caught_up
@@ -166,7 +166,8 @@ def test_a_child_learns_what_the_journal_still_has_and_its_snapshot_says_so(dura
     folder = tmp_path / "state"
     take(durable)
     kill(durable, folder)
-    (folder / "journal" / f"{1:020}.dat").unlink()
+    for path in (folder / "journal").iterdir():
+        path.unlink()
     (folder / "journal" / f"{21:020}.dat").write_bytes(b"".join(line + b"\n" for line in LINES[20:30]))
     again = Around().open(durable.blueprint, folder)
     other = blueprint(tmp_path, "vw: -b 11\non_change: replay\n")

@@ -138,7 +138,7 @@ class Switching:
         verified = await apart(self._reactor, self._executor, lambda: durable.verified(lineage))
         plan = durable.plan(aspire(), verified, blueprint)
         if plan.replayed <= REPLAYED_IN_PLACE:
-            await self._replace(durable, began, plan, blueprint)
+            await self._replace(durable, began, lambda: plan, blueprint)
             return durable.lineage
         slow()
         async with held(self._building):
@@ -171,19 +171,21 @@ class Switching:
     ) -> None:
         """Make the successor from a snapshot of its own, which is worth nothing where it comes to nothing."""
         try:
-            base = await apart(self._reactor, self._executor, partial(durable.described, number))
-            await self._replace(durable, began, durable.planned_from(base, lineage, remarks), blueprint)
+            plan = partial(durable.planned_from, number, lineage, remarks)
+            await self._replace(durable, began, plan, blueprint)
         except BaseException:
             await apart(self._reactor, self._executor, partial(durable.discard, number))
             raise
 
-    async def _replace(self, durable: Durable, began: Lineage, plan: Plan, blueprint: Blueprint | None) -> None:
+    async def _replace(
+        self, durable: Durable, began: Lineage, plan: Callable[[], Plan], blueprint: Blueprint | None
+    ) -> None:
         """Make the successor of a model that is as it `began`, and have it take over once it has caught up."""
         if durable.lineage != began:
             raise GivenUp(f"{durable.servable.name} was changed meanwhile; nothing was switched")
 
         def make() -> Successor:
-            successor = durable.successor(plan, blueprint)
+            successor = durable.successor(plan(), blueprint)
             successor.recovered.servable.warm()
             return successor
 

@@ -412,9 +412,12 @@ class Durable:
             planned = planned.as_far_back()
         return planned.whole()
 
-    def planned_from(self, snapshot: Snapshot, lineage: Lineage, remarks: Iterable[str] = ()) -> Plan:
-        """How a lineage is to be made from a snapshot that was made for it just now; `remarks` are what to report."""
-        return plan(lineage, self._storage.kept(lineage.multiline), Newest(snapshot), remarks)
+    def planned_from(self, number: int, lineage: Lineage, remarks: Iterable[str] = ()) -> Plan:
+        """How a lineage is to be made from a snapshot that was made for it just now; `remarks` are what to report.
+
+        To be called in any thread. Raises SnapshotError where its description cannot be read.
+        """
+        return plan(lineage, self._storage.kept(lineage.multiline), Newest(self.described(number)), remarks)
 
     def rebuild(self, lineage: Lineage, blueprint: Blueprint | None = None) -> Taking:
         """Begin to learn a lineage in a child, up to now, which makes a snapshot of it; raises SnapshotError."""
