@@ -64,7 +64,7 @@ def go_on(durable: Durable, made: Blueprint, meanwhile: list[bytes] | None = Non
     assert durable.kept(made, provenance_of(made))
     lineage = durable.lineage.aspired(provenance_of(made), made.drop.policy.on_change, snapshot.moment.journal)
     base = durable.refounded(snapshot, lineage)()
-    successor = durable.successor(durable.planned_from(base, lineage), made)
+    successor = durable.successor(durable.planned_from(base.number, lineage), made)
     if meanwhile:
         learn(durable, meanwhile)
     for _ in durable.catch_up(successor):

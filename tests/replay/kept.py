@@ -49,7 +49,7 @@ def go_on(durable: Durable, made: Blueprint) -> None:
     """Have a model be made otherwise, and go on with what it has learned."""
     snapshot = snapshot_of(durable)
     lineage = durable.lineage.aspired(provenance_of(made), "refuse", snapshot.moment.journal)
-    successor = durable.successor(durable.planned_from(durable.refounded(snapshot, lineage)(), lineage), made)
+    successor = durable.successor(durable.planned_from(durable.refounded(snapshot, lineage)().number, lineage), made)
     for _ in durable.catch_up(successor):
         continue
     durable.adopt(successor).close()

@@ -24,7 +24,7 @@ from vwserve.durability.storing import (
 )
 from vwserve.durability.taking import WITHIN_S, Taking, take
 from vwserve.model.servable import Servable
-from vwserve.model.state import Resumed
+from vwserve.model.state import EMPTY, Resumed
 
 
 class Newest(NamedTuple):
@@ -55,6 +55,7 @@ class Snapshots:
         self._taking: Taking | None = None
         self._known_good: int | None = None
         self._times_s: dict[int, float] = {}
+        self._outlines: dict[int, tuple[tuple[int, int, int], Snapshot]] = {}
         try:
             if not reading:
                 folder.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -97,8 +98,13 @@ class Snapshots:
                 yield described
 
     def foremost(self, wanted: Callable[[Snapshot], bool]) -> Sequence[Snapshot]:
-        """Those that are wanted and whose description can be read, in the order of their `rank`, the greatest first."""
-        return sorted(self.newest(wanted), key=rank, reverse=True)
+        """Those that are wanted and whose description can be read, in the order of their `rank`, the greatest first.
+
+        What is returned, and what `wanted` sees, has an empty state: hundreds of whole ones take too long to read where
+        somebody waits.
+        """
+        outlines = filter(None, map(self._outline, self._numbers()))
+        return sorted(filter(wanted, outlines), key=rank, reverse=True)
 
     def newest_good(self, wanted: Callable[[Snapshot], bool] = lambda _: True) -> Newest:
         """The foremost of the wanted ones that is as it was taken; those that are not are left, for whoever looks."""
@@ -224,6 +230,8 @@ class Snapshots:
         return superseded
 
     def _superseded(self, keeping: Keeping, more_s: dict[int, float], pinned: Collection[int]) -> Sequence[int]:
+        numbers = set(self._numbers())
+        self._outlines = {number: each for number, each in self._outlines.items() if number in numbers}
         there = {number: time_s for number in self._numbers() if (time_s := self._time_s(number)) is not None}
         self._times_s = there
         return [number for number in keeping.superseded(there | more_s) if number not in pinned]
@@ -265,6 +273,21 @@ class Snapshots:
             return SnapshotError(f"{file} describes the snapshot {snapshot.number}; was it renamed?")
         self._times_s[number] = snapshot.time_s
         return snapshot
+
+    def _outline(self, number: int) -> Snapshot | None:
+        """A snapshot without its state, which is read again only where its file has changed."""
+        try:
+            status = os.stat(description_file(self._folder, number))
+        except OSError:
+            return None
+        stamp = status.st_mtime_ns, status.st_size, status.st_ino
+        known = self._outlines.get(number)
+        if known is None or known[0] != stamp:
+            described = self._described(number)
+            if isinstance(described, SnapshotError):
+                return None
+            known = self._outlines[number] = stamp, replace(described, state=EMPTY)
+        return known[1]
 
     def _time_s(self, number: int) -> float | None:
         if number not in self._times_s:
