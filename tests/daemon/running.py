@@ -127,10 +127,9 @@ class Ran:
         result_of(self.daemon.listen())
 
     def reload(self) -> list[str]:
-        """Have the configuration read again, and what it says done; what is wrong. Children are not waited for."""
+        """Have the configuration read again, and all done that it says; what is wrong."""
         reloading = Waiting(self.daemon.reload())
-        while self.reactor.turn():
-            pass
+        self.reactor.settle()
         problems: list[str] = reloading.result
         return problems
 
