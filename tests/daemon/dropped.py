@@ -89,12 +89,14 @@ class Daemon:
         return Waiting(self.loading.stop())
 
     def close(self) -> None:
-        """Free all models."""
-        self.registry.close(self._leave)
-
-    def _leave(self, durable: Durable) -> None:
-        self.switching.leave(durable)
-        self.snapshotting.leave(durable)
+        """Free all models, after a last snapshot."""
+        durables = list(self.registry.durables())
+        for durable in durables:
+            self.switching.leave(durable, "the daemon is stopping")
+        last = Waiting(self.snapshotting.take_last(durables, "the daemon is stopping"))
+        self.reactor.settle()
+        assert last.done
+        self.registry.close()
 
 
 class Folder:

@@ -127,7 +127,7 @@ class Ran:
         result_of(self.daemon.listen())
 
     def reload(self) -> list[str]:
-        """Read the configuration again, and do what that leads to; what is wrong."""
+        """Have the configuration read again, and all done that it says; what is wrong."""
         reloading = Waiting(self.daemon.reload())
         self.reactor.settle()
         problems: list[str] = reloading.result

@@ -122,14 +122,14 @@ def test_a_fault_while_one_model_is_closed_leaves_the_last_snapshot_to_the_other
     folder.drop(a="-b 10", b="-b 10", c="-b 10")
     for name in "abc":
         folder.model(name).learn(["1 |u a"])
-    whole = Durable.close
+    whole = Durable.free
 
     def failing(durable: Durable) -> None:
         whole(durable)
         if durable.servable.name == "b":
             raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr(Durable, "close", failing)
+    monkeypatch.setattr(Durable, "free", failing)
     folder.reopen()
     assert "b: a fault of vwserve while it was closed: ZeroDivisionError: a fault" in folder.told
     assert [len(folder.durable(name).snapshots()) for name in "abc"] == [1, 1, 1]

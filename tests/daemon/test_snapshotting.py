@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from tests.daemon.kept import Models, learn
 from tests.daemon.memory import Reactor, Waiting
 from tests.durability.power import QuickDisk
-from vwserve.daemon.snapshotting import Snapshotting
+from vwserve.daemon.snapshotting import LAST_S, Lane, Snapshotting
 from vwserve.durability.durable import Durable
 from vwserve.durability.snapshot import Snapshot, SnapshotError
 
@@ -270,46 +271,104 @@ def test_a_fault_of_the_program_is_logged_and_answered_and_the_next_is_taken(
     assert [event["log_failure"].type for event in events if "log_failure" in event] == [ZeroDivisionError]
 
 
+# -- what hangs ------------------------------------------------------------------------------------------------------
+
+
+def hang(world: World, *durables: Durable) -> None:
+    """The children that save these models do nothing from now on, as on a disk that does not answer."""
+    hanging = []
+    for durable in durables:
+        assert durable._storage.snapshots is not None
+        taking = durable._storage.snapshots.taking
+        assert taking is not None
+        os.kill(taking._child, signal.SIGSTOP)
+        hanging += [watch for watch in world.reactor.children if watch._taking is taking]
+    for watch in hanging:
+        watch.stop()  # or whoever settles would wait for them
+
+
+def test_one_that_hangs_holds_up_only_those_of_its_kind(world: World, a: Durable, b: Durable) -> None:
+    learn(a)
+    world.take(a)
+    hang(world, a)
+    asked, undo = world.take(b), Waiting(world.snapshotting.take(b, Lane.UNDO))
+    world.reactor.settle()
+    assert not asked.done
+    assert undo.result.number == 1
+    world.snapshotting.leave(a, "a was removed")
+    world.reactor.settle()
+    assert asked.result.number == 2
+
+
+def test_one_model_takes_one_at_a_time_whatever_it_is_for(world: World, a: Durable) -> None:
+    first, undo = world.take(a), Waiting(world.snapshotting.take(a, Lane.UNDO))
+    assert not undo.done
+    world.reactor.settle()
+    assert (first.result.number, undo.result.number) == (1, 2)
+
+
 # -- models that leave -----------------------------------------------------------------------------------------------
 
 
-def test_what_is_under_way_when_a_model_leaves_is_finished(world: World, a: Durable, b: Durable) -> None:
-    waiting, other = world.take(a), world.take(b)
-    world.snapshotting.leave(a)
-    assert waiting.result.number == 1
-    assert not a.taking
-    assert world.taking(b) == [True]
-    world.reactor.settle()
-    assert other.result.number == 1
+def last(world: World, *durables: Durable) -> Waiting:
+    """Have models take a last snapshot."""
+    return Waiting(world.snapshotting.take_last(durables, "the daemon is stopping"))
 
 
-def test_what_waits_for_its_turn_when_a_model_leaves_is_taken_then(world: World, a: Durable, b: Durable) -> None:
-    other, waiting = world.take(b), world.take(a)
-    learn(a)
-    world.snapshotting.leave(a)
-    assert journal(waiting) == 20
-    world.reactor.settle()
-    assert other.result.number == 1
-    assert world.numbers(a) == [1]
-
-
-def test_both_at_once(world: World, a: Durable) -> None:
+def test_a_model_that_leaves_waits_for_nothing_and_who_asked_is_told_why(world: World, a: Durable, b: Durable) -> None:
     first = world.take(a)
+    other, second = world.take(b), world.take(a)
     learn(a)
-    second = world.take(a)
-    world.snapshotting.leave(a)
-    assert (journal(first), journal(second)) == (0, 20)
-    assert not world.reactor.readers
-    assert not world.reactor.turn()
+    hang(world, a)
+    world.snapshotting.leave(a, "a was removed")
+    for waiting in (first, second):
+        with pytest.raises(SnapshotError, match=r"^no snapshot was taken: a was removed$"):
+            assert waiting.result
+    assert not a.taking
+    world.reactor.settle()
+    assert other.result.number == 1
+    assert world.numbers(a) == []
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)  # no child is left
 
 
-def test_a_model_that_leaves_in_the_turn_in_which_its_child_spoke_takes_nothing_from_the_next(
+def test_what_is_asked_of_models_and_what_they_learned_since_is_taken_at_last(
     world: World, a: Durable, b: Durable
 ) -> None:
+    waiting = world.take(a)
+    learn(a)
+    learn(b)
+    leaving = last(world, a, b)
+    assert not leaving.done
+    world.reactor.settle()
+    assert leaving.result is None
+    assert journal(waiting) == 0
+    assert (a.changed, b.changed) == (False, False)
+    assert (world.numbers(a), world.numbers(b)) == ([2, 1], [1])
+
+
+def test_last_snapshots_are_waited_for_only_so_long_all_together(world: World, a: Durable, b: Durable) -> None:
+    learn(a)
+    learn(b)
+    with capturedLogs() as events:
+        leaving = last(world, a, b)
+        hang(world, a)
+        world.reactor.advance(LAST_S - 0.1)
+        assert not leaving.done
+        world.reactor.advance(0.1)
+        assert leaving.result is None
+    assert [formatEvent(event) for event in events if event["log_level"] is LogLevel.warn] == [
+        f"{name}: has no last snapshot; a restart goes on from 0 and from what the journal has" for name in "ab"
+    ]
+    assert (a.taking, b.taking) == (False, False)
+    assert (world.numbers(a), world.numbers(b)) == ([], [])
+
+
+def test_a_model_that_leaves_when_its_child_has_spoken_has_its_snapshot(world: World, a: Durable, b: Durable) -> None:
     first, second = world.take(a), world.take(b)
     world.reactor.listen()
-    world.snapshotting.leave(a)
-    assert first.done
+    world.snapshotting.leave(a, "a was removed")
+    assert first.result.number == 1
     assert world.taking(b) == [True]
     world.reactor.turn()
     assert world.taking(b) == [True]  # nobody waits for it
@@ -320,7 +379,8 @@ def test_a_model_that_leaves_in_the_turn_in_which_its_child_spoke_takes_nothing_
 
 def test_a_model_of_which_nothing_is_wanted_leaves_without_more_ado(world: World, a: Durable, b: Durable) -> None:
     other = world.take(b)
-    world.snapshotting.leave(a)
+    world.snapshotting.leave(a, "a was removed")
+    assert last(world, a).result is None
     assert world.numbers(a) == []
     assert not other.done
     world.reactor.settle()

@@ -364,7 +364,7 @@ def test_a_model_may_leave_at_any_time_and_is_as_it_was(
     waiting = world.back(None, until=4000)
     reach(world)
     assert not waiting.done
-    world.switching.leave(world.a)
+    world.switching.leave(world.a, "a was removed or changed meanwhile")
     with pytest.raises(GivenUp, match=r"^a was removed or changed meanwhile; nothing was switched$"):
         assert waiting.result
     assert predicts(world.a) == before
@@ -398,10 +398,10 @@ def test_who_waits_for_it_may_give_it_up(
 
 
 def test_leaving_without_a_switch_under_way_is_nothing(world: World) -> None:
-    world.switching.leave(world.a)
+    world.switching.leave(world.a, "a was removed or changed meanwhile")
     waiting = world.back(None)
     world.finish()
-    world.switching.leave(world.a)
+    world.switching.leave(world.a, "a was removed or changed meanwhile")
     assert waiting.result.number == 2
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList, Defer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from vwserve.daemon.apart import built, held
+from vwserve.daemon.apart import built
 from vwserve.daemon.registry import Failed, Registry, Served
 from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.switching import GivenUp, Switching
@@ -37,6 +38,8 @@ from vwserve.model.blueprint import Blueprint, fault
 from vwserve.model.drop import ModelDrop, is_model_name
 from vwserve.transforms.errors import told
 from vwserve.transforms.pipeline import TransformPool
+
+_STOP_S = 30.0  # that a daemon which stops waits for what is under way
 
 Result = TypeVar("Result")
 
@@ -182,7 +185,8 @@ class Loading:
     async def stop(self) -> None:
         """Begin nothing any more; ends once nothing is under way."""
         self.end()
-        await DeferredList([work.ended for work in self._under_way.values()])
+        ended = DeferredList([work.ended for work in self._under_way.values()])
+        await ended.addTimeout(_STOP_S, self._reactor)
 
     def _files(self) -> Iterator[tuple[str, Path]]:
         """The models that there are or are to be, and the files that say so."""
@@ -245,7 +249,7 @@ class Loading:
     async def _reach(self, name: str, work: _Work) -> None:
         drop = work.aim.drop
         if drop is None:
-            await self._unload(name)
+            await self._unload(name, work)
             return
         before = self._failed.get(name)
         if before is not None and before[0] == work.aim:
@@ -263,10 +267,11 @@ class Loading:
             return
         self._failed[name] = work.aim, drop, problem
 
-    async def _unload(self, name: str) -> None:
+    async def _unload(self, name: str, work: _Work) -> None:
         served = self._registry.served(name)
         if served is not None:
             self._registry.remove(name)
+            work.slow_down()  # whoever reloads does not wait for a last snapshot
             await self._retire(served)
 
     async def _bring(self, drop: ModelDrop, work: _Work) -> None:
@@ -296,12 +301,15 @@ class Loading:
             # What is learned until it is served is in the journal, and in the last snapshot.
             with durable.pinning(blueprint.drop.pin):
                 self._registry.put(await self._build(lambda: self._open(blueprint, identity)))
+                work.slow_down()
                 await self._retire(before)
             return
         provenance = await self._build(lambda: provenance_of(blueprint))
         if not _in_place(durable, blueprint, provenance):
             durable.replaced(blueprint, provenance)  # where that is refused, nothing is to be closed for it
             await self._until_changed(work, self._switching.idle(durable, work.slow_down))
+            if durable.unsaved or durable.taking:
+                work.slow_down()  # whoever reloads does not wait for a snapshot
             await self._reopen(before, blueprint, identity)
             return
         if durable.lineage.provenance.changes(provenance):
@@ -351,46 +359,60 @@ class Loading:
     async def _reopen(self, before: Served, blueprint: Blueprint, identity: tuple[object, ...]) -> None:
         """Open the files of a durable model otherwise than they are, or as they were where that cannot be done.
 
-        Only one can have them open, so this holds up the reactor for as long as it takes.
+        Only one can have them open: meanwhile what serves goes on to predict, and learns nothing.
         """
         durable = before.durable
         assert durable is not None, "only such a one has files"
+        why = "its files are being opened otherwise, as its drop has it"
+        if not durable.blueprint.drop.policy.journal:
+            durable.suspend(why)  # what it would learn after its last snapshot would be lost
         await self._take_last(durable)
-        async with held(self._building):
-            self._close(before)
+        durable.suspend(why)
+        await self._synced(durable)
+
+        def reopen() -> tuple[Served | None, BaseException | None]:
+            durable.release()
             try:
-                served = self._open(blueprint, identity)
-            except BaseException:
-                self._registry.remove(before.drop.name)
+                return self._open(blueprint, identity), None
+            except BaseException as error:
                 with suppress(VwserveError):  # what is wrong with the new one is told
-                    self._registry.put(self._open(durable.blueprint, before.identity))
-                raise
+                    return self._open(durable.blueprint, before.identity), error
+                return None, error
+
+        served, error = await self._build(reopen)
+        if served is not None:
             self._registry.put(served)
+        else:
+            self._registry.remove(before.drop.name)
+        await self._close(before)
+        if error is not None:
+            raise error
 
     # -- models that serve no more -------------------------------------------------------------------------------------
 
     async def _retire(self, served: Served) -> None:
         """Free a model that serves no more; a last snapshot of it is taken beside what is served."""
-        if served.durable is None:
-            await built(self._reactor, self._executor, self._building, served.close)
-            return
-        await self._take_last(served.durable)
-        async with held(self._building):
-            self._close(served)
+        if served.durable is not None:
+            await self._take_last(served.durable)
+            await self._synced(served.durable)
+        await self._close(served)
 
     async def _take_last(self, durable: Durable) -> None:
-        self._switching.leave(durable)
-        await self._snapshotting.idle(durable)
-        if durable.changed and not durable.unready:
-            with suppress(VwserveError):  # the log has it
-                await self._snapshotting.take(durable)
+        """Have a model that is going to be closed take a last snapshot, and all that is asked of it be answered."""
+        why = f"{durable.servable.name} was removed or changed meanwhile"
+        self._switching.leave(durable, why)
+        await self._snapshotting.take_last([durable], why)
 
-    def _close(self, served: Served) -> None:
-        """To be called with `building` held: what is still asked of it is forked for."""
-        if served.durable is not None:
-            self._switching.leave(served.durable)
-            self._snapshotting.leave(served.durable)
-        served.close()
+    async def _synced(self, durable: Durable) -> None:
+        """Wait until the disk has all that a model learned: clients may be answered only then."""
+        while True:
+            synced: Deferred[None] = Deferred()
+            if not durable.begin_sync(partial(self._reactor.callFromThread, synced.callback, None)):
+                return
+            await synced
+
+    def _close(self, served: Served) -> Deferred[None]:
+        return built(self._reactor, self._executor, self._building, served.close)
 
     async def _build(self, work: Callable[[], Result]) -> Result:
         """Do in a thread what makes a workspace of VW's or reads files, while nobody forks."""

@@ -19,7 +19,7 @@ from vwserve.daemon.switching import GivenUp, Switching
 from vwserve.durability.disk import Disk
 from vwserve.durability.durable import Durable
 from vwserve.durability.lineage import Lineage
-from vwserve.durability.snapshot import Snapshot, SnapshotError
+from vwserve.durability.snapshot import Snapshot
 from vwserve.durability.snapshots import snapshots_in
 from vwserve.errors import RequestError
 from vwserve.wire.addressing import unknown_model
@@ -67,11 +67,11 @@ class ControlOperations:
 
     def models(self) -> Answer:
         """The models in the order of their names, those that cannot be served with what is wrong with their drops."""
-        wrong = {each.name: each.problem for each in self._registry.failed}
+        wrong = {each.name: str(each.problem) for each in self._registry.failed}
         served = self._registry.names()
         told = [{**self.stats(name), **({"problem": wrong[name]} if name in wrong else {})} for name in served]
         told += [
-            {"model": each.name, "state": "failed", "file": str(each.file), "problem": each.problem}
+            {"model": each.name, "state": "failed", "file": str(each.file), "problem": str(each.problem)}
             for each in self._registry.failed
             if each.name not in served
         ]
@@ -151,7 +151,7 @@ class ControlOperations:
                 return durable.intervened(base, upto, stretches)
 
             aspire()  # what is refused needs no snapshot to undo it
-            undo = await self._undo(durable)
+            undo, no_undo = await self._switching.before(durable)
             lineage = await self._switching.switch(durable, aspire)
         return {
             "model": model,
@@ -159,18 +159,9 @@ class ControlOperations:
             "snapshot": snapshot,
             "learned_from_journal": str(lineage.examples),
             "journal": durable.position,
-            "undo": undo,
+            "undo": f"rollback {model} {undo}" if undo is not None else None,
+            "no_undo": no_undo or None,
         }
-
-    async def _undo(self, durable: Durable) -> str | None:
-        """What undoes a rollback: a return to a snapshot of the model as it is; None where the disk takes none."""
-        newest, model = durable.newest, durable.servable.name
-        if not durable.changed:
-            return f"rollback {model} {newest.number if newest is not None else 0}"
-        try:
-            return f"rollback {model} {(await self._snapshotting.take(durable)).number}"
-        except SnapshotError:  # the log has it; whoever needs a rollback needs it all the same
-            return None
 
     def _upto_now(self, durable: Durable, point: Point | None) -> Point | None:
         """A point that is now, or later, as the number that it is at this moment: times are noted once a second."""

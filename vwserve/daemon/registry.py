@@ -31,8 +31,8 @@ class Served:
     pinned: Pinned | None = None
 
     def close(self) -> None:
-        """Free it; what it learned is on disk."""
-        (self.servable if self.durable is None else self.durable).close()
+        """Free it, without a last snapshot."""
+        (self.servable.close if self.durable is None else self.durable.free)()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +145,13 @@ class Registry:
             except Exception as error:  # of one model: the journals of the others are to be synced all the same
                 self._report(durable.servable.name, f"a fault of vwserve: {told(error)}")
 
-    def close(self, leaving: Callable[[Durable], None]) -> None:
-        """Free all models; those that learned something since the newest snapshot take a last one.
-
-        `leaving` is called with each durable one before.
-        """
+    def close(self) -> None:
+        """Free all models, without a last snapshot."""
         self.traffic.shadowing.close()
         self.traffic.arrange([], {})
         while self._served:
             served = self._served.popitem()[1]
             try:
-                if served.durable is not None:
-                    leaving(served.durable)
                 served.close()
             except Exception as error:  # likewise
                 self._report(served.drop.name, f"a fault of vwserve while it was closed: {told(error)}")

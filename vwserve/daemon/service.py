@@ -35,7 +35,6 @@ from vwserve.daemon.snapshotting import Snapshotting
 from vwserve.daemon.switching import Switching
 from vwserve.daemon.traffic import Traffic
 from vwserve.daemon.turn import Turn
-from vwserve.durability.durable import Durable
 from vwserve.durability.surroundings import Surroundings
 from vwserve.errors import ConfigurationError, Place, Problem
 
@@ -205,8 +204,9 @@ class Daemon:
             if self._ticking.running:
                 self._ticking.stop()
             await self._loading.stop()
+            await self._take_last()
             async with held(self._building):
-                self._registry.close(self._leave)
+                self._registry.close()
             for executor in (self._loader, self._syncer, self._executor):
                 executor.shutdown()
             self.log.info("stopped")
@@ -220,10 +220,12 @@ class Daemon:
         closing.addTimeout(_CLOSE_S, self._reactor)
         return closing.addErrback(lambda failure: self.log.debug("{failure}", failure=failure))
 
-    def _leave(self, durable: Durable) -> None:
-        """See to what is under way with a model that is going to be closed."""
-        self._switching.leave(durable)
-        self._snapshotting.leave(durable)
+    async def _take_last(self) -> None:
+        """Have all models take a last snapshot, and give up what is under way with them."""
+        why, durables = "the daemon is stopping", list(self._registry.durables())
+        for durable in durables:
+            self._switching.leave(durable, why)
+        await self._snapshotting.take_last(durables, why)
 
     def _settled(self) -> None:
         self._following.tell()

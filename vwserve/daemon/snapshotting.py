@@ -1,17 +1,18 @@
-"""Snapshots of all models: those that are due, and those that somebody asks for, one at a time.
+"""Snapshots of all models: those that are due, and those that somebody asks for, one of each kind at a time.
 
 One at a time, because each takes its child's memory and the disk's time, and a hundred models that were loaded together
-are due together.
+are due together. But one that hangs holds up only its kind: who asks does not wait for those that are due, and least of
+all the snapshot before a rollback, which is needed when something is wrong. Nothing here waits for a child.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -20,11 +21,39 @@ from vwserve.durability.durable import Durable
 from vwserve.durability.snapshot import Snapshot, SnapshotError
 from vwserve.durability.taking import Taking
 
+LAST_S = 20.0
+"""How long a last snapshot is waited for; what it would have is in the journal, too, where there is one."""
 
-@dataclass(slots=True)
+
+class Lane(Enum):
+    """What snapshots are for: those of a kind wait for each other."""
+
+    DUE = "due"
+    ASKED = "asked for"
+    UNDO = "before a switch"
+
+
+@dataclass(eq=False, slots=True)
 class _Wanted:
     durable: Durable
     answers: list[Deferred[Snapshot]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Queue:
+    waiting: list[_Wanted] = field(default_factory=list)
+    current: tuple[_Wanted, Taking, Watch] | None = None
+
+    def next(self) -> _Wanted | None:
+        """What is to be begun now."""
+        if self.current is not None:
+            return None
+        return next((each for each in self.waiting if not each.durable.taking), None)
+
+    def of(self, durable: Durable) -> list[_Wanted]:
+        """What is asked of a model, begun or not."""
+        current = [self.current[0]] if self.current is not None else []
+        return [each for each in (*current, *self.waiting) if each.durable is durable]
 
 
 class Snapshotting:
@@ -39,85 +68,105 @@ class Snapshotting:
         self._reactor = reactor
         self._building = building
         self._beginning = False
-        self._wanted: deque[_Wanted] = deque()
-        self._current: tuple[_Wanted, Watch] | None = None
+        self._queues = {lane: _Queue() for lane in Lane}
 
-    def take(self, durable: Durable) -> Deferred[Snapshot]:
+    def take(self, durable: Durable, lane: Lane = Lane.ASKED) -> Deferred[Snapshot]:
         """Take a snapshot of a model as it is in its turn; fires once it is on disk, fails with a SnapshotError."""
         answer: Deferred[Snapshot] = Deferred()
-        wanted = next((each for each in self._wanted if each.durable is durable), None)
+        waiting = self._queues[lane].waiting
+        wanted = next((each for each in waiting if each.durable is durable), None)
         if wanted is None:
             wanted = _Wanted(durable)
-            self._wanted.append(wanted)
+            waiting.append(wanted)
         wanted.answers.append(answer)
         self._go_on()
         return answer
 
-    def idle(self, durable: Durable) -> Deferred[None]:
-        """Fires once no snapshot of a model is being taken, whatever came of one that was."""
-        ended: Deferred[None] = Deferred()
-        if self._current is not None and self._current[0].durable is durable:
-            answer: Deferred[Snapshot] = Deferred()
-            answer.addBoth(lambda _: ended.callback(None))
-            self._current[0].answers.append(answer)
-        else:
-            ended.callback(None)
-        return ended
-
     def take_due(self, durables: Iterable[Durable], now_s: float) -> None:
         """Have those take one that are due and have changed since the last one."""
-        waiting = {id(each.durable) for each in self._wanted}
+        waiting = {id(each.durable) for queue in self._queues.values() for each in queue.waiting}
         for durable in durables:
             if durable.due_s > now_s or durable.taking or id(durable) in waiting or durable.unready:
                 continue
             if durable.changed:
-                self.take(durable).addErrback(lambda _: None)  # the log has it
+                self.take(durable, Lane.DUE).addErrback(lambda _: None)  # the log has it
             else:
                 durable.put_off()
 
-    def leave(self, durable: Durable) -> None:
-        """Finish, waiting for it, what is asked of a model that is going to be closed, and what is under way."""
-        waiting = [each for each in self._wanted if each.durable is durable]
-        self._wanted = deque(each for each in self._wanted if each.durable is not durable)
-        if self._current is not None and self._current[0].durable is durable:
-            (wanted, watch), self._current = self._current, None
-            watch.stop()
-            self._finish(wanted)
-        for wanted in waiting:
-            if self._begun(wanted) is not None:
-                self._finish(wanted)
+    async def take_last(self, durables: Sequence[Durable], why: str) -> None:
+        """Have models take a last snapshot that are going to be closed, and give up what has not come about in LAST_S.
+
+        All that is asked of them is answered then; where that is given up, by `why`.
+        """
+        until_s = self._reactor.seconds() + LAST_S
+        await self._answered(durables, until_s)
+        for durable in durables:
+            if durable.unsaved:
+                self.take(durable).addErrback(lambda _: None)  # the log has it
+        await self._answered(durables, until_s)
+        for durable in durables:
+            self.leave(durable, why)
+            if durable.unsaved:
+                text = "{model}: has no last snapshot; a restart goes on from {number} and from what the journal has"
+                newest = durable.newest.number if durable.newest is not None else 0
+                self.log.warn(text, model=durable.servable.name, number=newest)
+
+    def _answered(self, durables: Sequence[Durable], until_s: float) -> Deferred[Any]:
+        """Fires once all has come about that is asked of these models, or at a time of the reactor's."""
+        answers: list[Deferred[Snapshot]] = []
+        for wanted in [each for durable in durables for queue in self._queues.values() for each in queue.of(durable)]:
+            answer: Deferred[Snapshot] = Deferred()
+            wanted.answers.append(answer)
+            answers.append(answer)
+        done: Deferred[Any] = DeferredList(answers, consumeErrors=True)
+        return done.addTimeout(max(until_s - self._reactor.seconds(), 0.0), self._reactor)
+
+    def leave(self, durable: Durable, why: str, lanes: Iterable[Lane] = tuple(Lane)) -> None:
+        """Give up what is still asked of a model, in these lanes; who asked is told why. Waits for nothing."""
+        for queue in [self._queues[lane] for lane in lanes]:
+            left = [each for each in queue.waiting if each.durable is durable]
+            queue.waiting = [each for each in queue.waiting if each.durable is not durable]
+            if queue.current is not None and queue.current[0].durable is durable:
+                (wanted, taking, watch), queue.current = queue.current, None
+                watch.stop()
+                if taking.wait(0.0):
+                    self._finish(wanted)
+                else:
+                    durable.give_up()
+                    left.append(wanted)
+            for each in left:
+                self._fail(each, SnapshotError(f"no snapshot was taken: {why}"))
         self._go_on()
 
     def _go_on(self) -> None:
-        if self._current is None and self._wanted and not self._beginning:
+        if not self._beginning and any(queue.next() is not None for queue in self._queues.values()):
             self._beginning = True
             self._building.acquire().addCallback(self._begin)
 
     def _begin(self, building: DeferredLock) -> None:
         try:
-            while self._current is None and self._wanted:
-                wanted = self._wanted.popleft()
-                taking = self._begun(wanted)
-                if taking is not None:
-                    watch = Watch(self._reactor, taking)
-                    self._current = wanted, watch
-                    watch.ended.addCallback(lambda _: self._ended())
-                    watch.ended.addErrback(self._report)
+            for queue in self._queues.values():
+                while (wanted := queue.next()) is not None:
+                    queue.waiting.remove(wanted)
+                    self._begin_one(queue, wanted)
         finally:
             self._beginning = False
             building.release()
 
-    def _begun(self, wanted: _Wanted) -> Taking | None:
-        """What is taken of a model in its turn; None where that cannot be begun, which is then answered."""
+    def _begin_one(self, queue: _Queue, wanted: _Wanted) -> None:
         try:
-            return wanted.durable.take()
+            taking = wanted.durable.take()
         except Exception as error:
             self._fail(wanted, error)
-            return None
+            return
+        watch = Watch(self._reactor, taking)
+        queue.current = wanted, taking, watch
+        watch.ended.addCallback(lambda _: self._ended(queue))
+        watch.ended.addErrback(self._report)
 
-    def _ended(self) -> None:
-        if self._current is not None:
-            (wanted, _), self._current = self._current, None
+    def _ended(self, queue: _Queue) -> None:
+        if queue.current is not None:
+            (wanted, _, _), queue.current = queue.current, None
             self._finish(wanted)
             self._go_on()
 

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, TimeoutError
 from twisted.logger import Logger
 
 from vwserve.daemon.apart import apart, built, detached, held
-from vwserve.daemon.snapshotting import Snapshotting
+from vwserve.daemon.snapshotting import Lane, Snapshotting
 from vwserve.daemon.watching import Watch
 from vwserve.durability.durable import Durable
 from vwserve.durability.lineage import Lineage
@@ -33,6 +32,9 @@ from vwserve.model.blueprint import Blueprint
 
 REPLAYED_IN_PLACE = 50_000
 """The most examples that a successor learns again in the daemon itself, a few at a time; more are left to a child."""
+
+UNDO_S = 10.0
+"""How long a switch waits for the snapshot that would undo it; the largest model takes seconds."""
 
 _BLOCKS_A_TURN = 4  # of 250 lines: some milliseconds
 
@@ -65,6 +67,7 @@ class Switching:
         self._snapshotting = snapshotting
         self._refresh = refresh
         self._under_way: dict[Durable, Deferred[Any]] = {}
+        self._left: dict[Durable, str] = {}
         self._waiting: dict[Durable, list[Deferred[None]]] = {}
 
     async def carry_out(self, durable: Durable, work: Callable[[], Coroutine[Deferred[Any], Any, Result]]) -> Result:
@@ -80,8 +83,10 @@ class Switching:
             result: Result = await working
             return result
         except CancelledError as error:
-            raise GivenUp(f"{name} was removed or changed meanwhile; nothing was switched") from error
+            why = self._left.get(durable, f"{name} was removed or changed meanwhile")
+            raise GivenUp(f"{why}; nothing was switched") from error
         finally:
+            self._left.pop(durable, None)
             del self._under_way[durable]
             for ended in self._waiting.pop(durable, []):
                 ended.callback(None)
@@ -94,10 +99,11 @@ class Switching:
             slow()
             await ended
 
-    def leave(self, durable: Durable) -> None:
-        """Give up what is under way with a model: it is going to be closed."""
+    def leave(self, durable: Durable, why: str) -> None:
+        """Give up what is under way with a model that is going to be closed; `why` is told to who waits for it."""
         working = self._under_way.get(durable)
         if working is not None:
+            self._left[durable] = why
             working.cancel()
 
     async def become(
@@ -118,8 +124,7 @@ class Switching:
         elif durable.kept(blueprint, provenance):
             await self.carry_out(durable, lambda: self._go_on(durable, blueprint, provenance))
         else:
-            aspire = partial(durable.replaced, blueprint, provenance)
-            await self.carry_out(durable, lambda: self.switch(durable, aspire, blueprint, slow))
+            await self.carry_out(durable, lambda: self._begin_anew(durable, blueprint, provenance, slow))
 
     async def switch(
         self,
@@ -148,6 +153,22 @@ class Switching:
             await self._replace_from(taking.number, durable, began, plan.lineage, blueprint, plan.remarks)
         return durable.lineage
 
+    async def before(self, durable: Durable) -> tuple[int | None, str]:
+        """The number of a snapshot of the model as it is, 0 for its beginning; where there is none, None and why.
+
+        Whoever switches needs that all the same, and soon: a disk that does not take one is not waited for long.
+        """
+        if not durable.changed:
+            return durable.newest.number if durable.newest is not None else 0, ""
+        taken = self._snapshotting.take(durable, Lane.UNDO).addTimeout(UNDO_S, self._reactor)
+        try:
+            return (await taken).number, ""
+        except TimeoutError:
+            self._snapshotting.leave(durable, why := f"it did not come about in {UNDO_S:g} s", [Lane.UNDO])
+            return None, f"no snapshot was taken: {why}"
+        except SnapshotError as error:  # the log has it
+            return None, str(error)
+
     async def _go_on(self, durable: Durable, blueprint: Blueprint, provenance: Provenance) -> None:
         """Have a model be made by another blueprint, and go on with what it has learned."""
         began = durable.lineage
@@ -159,6 +180,28 @@ class Switching:
             base = await detached(founding, lambda unwanted: durable.discard(unwanted.number))
         with durable.pinning(base.number):
             await self._replace_from(base.number, durable, began, lineage, blueprint)
+
+    async def _begin_anew(
+        self, durable: Durable, blueprint: Blueprint, provenance: Provenance, slow: Callable[[], None]
+    ) -> None:
+        """Have a model be made by another blueprint, and not go on with what it has learned; the log says the way back.
+
+        Nobody waits for it where a snapshot of the model as it is comes first.
+        """
+        name, began = durable.servable.name, durable.lineage
+        aspire = partial(durable.replaced, blueprint, provenance)
+        aspire()  # what is refused needs no snapshot to undo it
+        if durable.changed:
+            slow()
+        undo, why = await self.before(durable)
+        if durable.lineage != began:
+            raise GivenUp(f"{name} was changed meanwhile; nothing was switched")
+        await self.switch(durable, aspire, blueprint, slow)
+        if undo is not None:
+            text = "{model}: to undo that, have its drop say what it said, and `vwserve ctl rollback {model} {to}`"
+            self.log.info(text, model=name, to=undo)
+        else:
+            self.log.info("{model}: there is no snapshot to undo that by: {why}", model=name, why=why)
 
     async def _replace_from(
         self,
@@ -215,9 +258,7 @@ class Switching:
             await watch.ended
         except BaseException:
             watch.stop()
-            taking.stop()
-            with suppress(SnapshotError):  # it is to come to nothing
-                taking.finish()
+            taking.end()
             raise
         taking.finish()
 

@@ -66,6 +66,7 @@ class Durable:
         self._pinned: list[int] = []
         self._bounds = bounds
         self._around = around
+        self._suspended = False
         self._storage = Storage(folder, around, self._stop_learning)
         self._seen = Look()  # what was on the disk at the start
         self._current = False  # whether the model that is served is the one on the disk
@@ -181,6 +182,8 @@ class Durable:
 
     def tick(self) -> bool:
         """See to the journal, and try whether what failed works again; whether another servable is in place."""
+        if self._suspended:
+            return False
         now_s = self._around.elapsed_s()
         journal = self._storage.journal
         if journal is not None:
@@ -495,8 +498,45 @@ class Durable:
             self._finish_last()
         if self.changed and not self.unready:
             self._finish_last(self.take)
+        self.free()
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether a last snapshot would have what no other has."""
+        return self.changed and (self._suspended or not self.unready)
+
+    def free(self) -> None:
+        """Let others have the state, and take no snapshot any more; in any thread, once nobody else uses this."""
+        self.give_up()
         self.servable.close()
         self._storage.release()
+
+    def give_up(self) -> None:
+        """Have no snapshot be taken any more, without waiting for it."""
+        if self._storage.snapshots is not None:
+            self._storage.snapshots.give_up()
+
+    def suspend(self, reason: str) -> None:
+        """Learn nothing any more, and predict until `free`; after it `release` lets others have the state."""
+        self.unready = reason
+        self._suspended, self._current = True, False
+
+    def release(self) -> None:
+        """Let others have the state of a model that was suspended; waits for the disk, in any thread."""
+        self.give_up()
+        self._storage.release()
+
+    def begin_sync(self, done: Callable[[], object]) -> bool:
+        """Begin to sync what may not be on the disk, see Journal.begin_sync; whether there is anything that can be."""
+        journal = self._storage.journal
+        if journal is None:
+            return False
+        journal.settle()
+        if journal.dirty:
+            with suppress(JournalError):  # who closes it is told
+                journal.begin_sync(done)
+                return True
+        return False
 
     def _finish_last(self, begin: Callable[[], object] = lambda: None) -> None:
         try:

@@ -191,6 +191,12 @@ class Snapshots:
         self._times_s[snapshot.number] = snapshot.time_s
         return snapshot
 
+    def give_up(self) -> None:
+        """Have none be taken any more, without waiting for a child or a disk that hangs."""
+        taking, self._taking = self._taking, None
+        if taking is not None:
+            taking.end()
+
     def take_again(self, snapshot: Snapshot, provenance: Provenance, moment: Moment, number: int) -> Snapshot:
         """Have a snapshot be that of another moment, too, under a `number` that was reserved; in any thread.
 

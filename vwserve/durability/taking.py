@@ -13,7 +13,9 @@ import os
 import select
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +31,8 @@ WITHIN_S = 600.0
 
 MOST_IN_PROCESS_BYTES = 64 << 20
 """The largest model that is saved in the process itself where no child can be made: it takes up to 0.1 s."""
+
+_GRACE_S = 0.5  # for the system to end a child that is killed
 
 _RECORD_BYTES = 32  # of a weight in a model file at most: its index, and six numbers for --coin
 _HEADER_BYTES = 1 << 20
@@ -71,16 +75,25 @@ class Taking:
         if self._child:
             os.kill(self._child, signal.SIGKILL)
 
+    def end(self) -> None:
+        """End it now, and have nothing of it left; to be called instead of `finish`.
+
+        A process that waits for a disk that does not answer outlives being killed: then a thread waits for its end, and
+        what there is of the snapshot is left to whoever opens the folder next.
+        """
+        self.stop()
+        if self.wait(_GRACE_S):
+            with suppress(SnapshotError):  # it is to come to nothing
+                self.finish()
+        else:
+            threading.Thread(target=self._ended, name="vwserve-child", daemon=True).start()
+
     def finish(self) -> Snapshot:
         """The snapshot, now that it is on disk; waits where it is not yet. To be called once.
 
         Raises SnapshotError where none came about; nothing is left of it then.
         """
-        while piece := os.read(self._pipe, CHUNK_BYTES):
-            self._said += piece
-        for fd in {self._pipe, self._handle}:
-            os.close(fd)
-        ending = os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1]) if self._child else 0
+        ending = self._ended()
         said = json.loads(self._said.partition(b"\n")[0] or b"{}")
         self.remark = said.get("remark", "")
         if not ending and "sha256" in said:
@@ -91,6 +104,14 @@ class Taking:
         except OSError as failed:
             raise SnapshotError(f"{error}; and what there is of it cannot be removed: {failed.strerror}") from failed
         raise error
+
+    def _ended(self) -> int:
+        """Wait for the end, and hear what is said; the exit code, or minus the signal that ended it."""
+        while piece := os.read(self._pipe, CHUNK_BYTES):
+            self._said += piece
+        for fd in {self._pipe, self._handle}:
+            os.close(fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1]) if self._child else 0
 
     def _reason(self, said: dict[str, str], ending: int) -> str:
         if "error" in said:
