@@ -110,15 +110,15 @@ def test_a_model_that_has_learned_nothing_begins_anew(ran: Ran) -> None:
     assert (told["plan"], told["examples"], told["text"]) == ("fresh", 0, "it begins anew")
 
 
-def test_a_journal_that_lacks_what_is_to_be_learned_again_is_a_reason_to_refuse(ran: Ran) -> None:
+def test_a_journal_is_learned_again_as_far_back_as_it_goes(ran: Ran) -> None:
     ran.ask(GOOD)
     journal = ran.folder / "state" / "ctr" / "journal"
+    times = journal / f"{1:020}.times"
+    aside = times.rename(ran.folder / "aside")
     (journal / f"{1:020}.dat").rename(journal / f"{5:020}.dat")
-    told = plan(ran, "vw: -b 11\non_change: replay")
-    assert told["plan"] == "refuse"
-    (why,) = told["problems"]
-    assert why.endswith("its journal does not have the examples 1-4, which it would have to learn again")
+    assert plan(ran, "vw: -b 11\non_change: replay")["plan"] == "replay"
     (journal / f"{5:020}.dat").rename(journal / f"{1:020}.dat")
+    aside.rename(times)
 
 
 def test_a_static_model_is_replaced(ran: Ran) -> None:

@@ -101,7 +101,7 @@ def test_what_was_torn_meanwhile_is_reported(model: Repaired) -> None:
     path.write_bytes(path.read_bytes() + b"half a line")
     model.repair()
     assert model.durable.unready == ""
-    assert [text for text in model.said if "the last 11 bytes, in which something is torn" in text]
+    assert [text for text in model.said if "the last 11 bytes were no whole example" in text]
 
 
 def test_no_snapshot_is_taken_while_the_journal_is_repaired(model: Repaired) -> None:

@@ -280,6 +280,7 @@ class State:
         """Lose segments."""
         for first in firsts:
             (self.folder / "journal" / f"{first:020}.dat").unlink()
+            (self.folder / "journal" / f"{first:020}.times").unlink(missing_ok=True)
 
     def harm(self, *numbers: int) -> None:
         """Spoil snapshots."""

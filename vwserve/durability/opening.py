@@ -2,9 +2,8 @@
 
 A crash of the process loses nothing that was appended. One of the machine may take what was not synced: a torn end, or
 one of bytes that are zero, which no example has. That is cut off the end, never out of the middle, is kept beside the
-journal and reported; so is what stands after a hole of zeros, whole sectors that were not written. What no crash leaves
-(a few zeros with something after them, segments that hold the same examples or were renamed) is refused before anything
-is changed: somebody has to say what is right.
+journal and reported. What no crash leaves (zeros with something after them, segments that hold the same examples or
+were renamed) is refused before anything is changed: somebody has to say what is right.
 """
 
 from __future__ import annotations
@@ -39,8 +38,6 @@ from vwserve.durability.times import good_bytes
 
 _LOOKS = 4  # for files that get other names meanwhile, one after the other
 
-_HOLE_BYTES = 512  # the least that a disk writes or does not
-
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -52,7 +49,7 @@ class Cut:
     kept: Path
 
     def __str__(self) -> str:
-        return f"{self.path}: the last {self.size} bytes, in which something is torn, are now in {self.kept.name}"
+        return f"{self.path}: the last {self.size} bytes were no whole example, and are now in {self.kept.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +212,7 @@ def _count(segment: Segment, multiline: bool) -> tuple[int, int]:
 
 
 def _sound_pieces(path: Path) -> Iterator[bytes]:
-    """The text of a plain segment up to zeros at its end, or to a hole; raises JournalError where there are fewer."""
+    """The text of a plain segment without the zeros at its end; raises JournalError where others stand before those."""
     size = 0
     with path.open("rb", buffering=0) as file:
         while piece := file.read(READ_BYTES):
@@ -226,11 +223,8 @@ def _sound_pieces(path: Path) -> Iterator[bytes]:
                 continue
             yield piece[:zero]
             size += zero
-            run = 0
-            while piece and run < _HOLE_BYTES:
-                zeros = len(piece) - zero - len(piece[zero:].lstrip(b"\0"))
-                run += zeros
-                if run < _HOLE_BYTES and zero + zeros < len(piece):
+            while piece:
+                if piece[zero:].strip(b"\0"):
                     raise JournalError(
                         f"{path} has bytes that are zero from byte {size} on, and more after them, which no power cut "
                         f"leaves; restore it from a copy, or cut it there (truncate -s {size} {path}) to go on with "
