@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.daemon.memory import NOW_S, Reactor, Waiting
+from tests.daemon.memory import NOW_S, PATIENCE_S, Reactor, Waiting
 from tests.daemon.running import Command, Ran, recording
 from tests.durability.power import Held
 from vwserve.daemon import switching
@@ -36,8 +37,14 @@ def ran(tmp_path: Path) -> Iterator[Ran]:
         ran.start()
         yield ran
         ran.stop()
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)  # no child is left
+    until_s = time.monotonic() + PATIENCE_S  # one that was given up is waited for by a thread
+    while time.monotonic() < until_s:
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        time.sleep(0.01)
+    pytest.fail("a child is left")
 
 
 def learned(*texts: bytes) -> bytes:
