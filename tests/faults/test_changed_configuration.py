@@ -23,7 +23,7 @@ from tests.faults.daemons import (
 
 pytestmark = pytest.mark.fault
 
-FASTER = replace(CLICK, arguments=CLICK.arguments + " -l 0.9")
+OTHERWISE = replace(CLICK, arguments=CLICK.arguments + " --noconstant")
 ENOUGH = 300  # requests
 
 
@@ -73,10 +73,10 @@ def test_other_arguments_are_refused_and_the_other_models_served(
     folder: Path, tmp_path: Path, daemons: list[Daemon]
 ) -> None:
     talkers = learned(folder, [CLICK, FITTED], daemons, ended=True)
-    change(folder, FASTER)
+    change(folder, OTHERWISE)
     daemon = start(folder, daemons)
     problem = daemon.wait_for("click.yaml")
-    assert "-l 0.9" in problem
+    assert "--noconstant" in problem
     assert "Undo the change, or say `on_change: replay`" in problem
     assert daemon.ask(b"!models\n") == b"fitted\n"
     assert daemon.ask(b"1 'x-1 |u a\n").startswith(b"!error no-model")
@@ -92,9 +92,9 @@ def test_other_arguments_under_a_running_model_are_refused_and_it_goes_on(
     write_drops(folder, [CLICK])
     daemon = start(folder, daemons)
     talkers = [talk(daemon, CLICK, "a")]
-    change(folder, FASTER)
+    change(folder, OTHERWISE)
     (problem,) = daemon.operate("reload")["problems"]
-    assert "-l 0.9" in problem
+    assert "--noconstant" in problem
     talkers.append(talk(daemon, CLICK, "b"))
     CLICK.check_against_vw(daemon, answers_of(talkers)["click"], tmp_path)
     # And so is a restart under them.
@@ -106,31 +106,31 @@ def test_other_arguments_are_learned_from_the_journal_where_that_is_chosen(
     folder: Path, tmp_path: Path, daemons: list[Daemon]
 ) -> None:
     talkers = learned(folder, [CLICK], daemons, ended=False)
-    change(folder, FASTER, "replay")
+    change(folder, OTHERWISE, "replay")
     daemon = start(folder, daemons)
-    FASTER.check_against_vw(daemon, {}, tmp_path)
+    OTHERWISE.check_against_vw(daemon, {}, tmp_path)
     assert daemon.statistics("click")["lineage"] == 2
-    after = talk(daemon, FASTER, "d")
-    FASTER.check_against_vw(daemon, answers_of([after])["click"], tmp_path)
+    after = talk(daemon, OTHERWISE, "d")
+    OTHERWISE.check_against_vw(daemon, answers_of([after])["click"], tmp_path)
     daemon.crash()
     daemon = start(folder, daemons)
-    check_nothing_missing(FASTER, folder, [*talkers, after])
-    FASTER.check_against_vw(daemon, answers_of([after])["click"], tmp_path)
+    check_nothing_missing(OTHERWISE, folder, [*talkers, after])
+    OTHERWISE.check_against_vw(daemon, answers_of([after])["click"], tmp_path)
 
 
 def test_a_model_begins_anew_where_that_is_chosen(folder: Path, tmp_path: Path, daemons: list[Daemon]) -> None:
     talkers = learned(folder, [CLICK], daemons, ended=False)
     before = CLICK.journal(folder)
-    change(folder, FASTER, "fresh")
+    change(folder, OTHERWISE, "fresh")
     daemon = start(folder, daemons)
     assert set(daemon.ask(CLICK.probes()).splitlines()) == {b"0.500000 asked"}
-    after = talk(daemon, FASTER, "d")
+    after = talk(daemon, OTHERWISE, "d")
     for _ in range(2):
-        assert check_nothing_missing(FASTER, folder, [*talkers, after])
+        assert check_nothing_missing(OTHERWISE, folder, [*talkers, after])
         statistics = daemon.statistics("click")
         assert statistics["learned"] == len(after.learned)
         assert statistics["journal"] == len(reference.tags_in(before)) + len(after.learned)
-        FASTER.check_against_vw(daemon, answers_of([after])["click"], tmp_path)
+        OTHERWISE.check_against_vw(daemon, answers_of([after])["click"], tmp_path)
         daemon.crash()
         daemon = start(folder, daemons)
 
