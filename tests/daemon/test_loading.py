@@ -603,6 +603,26 @@ def test_what_is_asked_of_a_model_that_is_removed_is_answered(held: Folder) -> N
     assert [each.result.moment.journal for each in asked] == [20, 20]
 
 
+def test_a_model_predicts_and_does_not_learn_while_its_files_are_opened_otherwise(held: Folder) -> None:
+    drop(held, "a", "vw: -b 10")
+    before = learned(held)
+    held.write("a", "vw: -b 10\njournal: false")
+    done = held.begin()
+    while not held.durable().unready:
+        run(held)
+    (refused,) = held.model().learn(["1 |u a"])
+    assert refused.startswith("!error not-ready ")
+    assert held.predicts() == before
+    held.registry.tick()
+    assert held.registry.not_ready == [
+        "a predicts, and does not learn: its files are being opened otherwise, as its drop has it"
+    ]
+    finish(held)
+    assert done.done
+    assert held.predicts() == before
+    assert held.model().learn(["1 |u a"])[0] == before
+
+
 # -- what fails is not tried again -----------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -589,3 +590,31 @@ def test_a_model_that_is_being_loaded_is_not_forgotten(tmp_path: Path) -> None:
         while not stopping.done:
             loader.run()
             ran.reactor.settle()
+
+
+def test_a_drop_that_begins_a_model_anew_takes_a_snapshot_first_and_the_log_has_the_way_back(ran: Ran) -> None:
+    ran.ask(GOOD)
+    ran.drop("ctr", "-b 11\non_change: fresh")
+    assert ran.reload() == []
+    assert ran.ask(QUESTION) == b"0\n0\n"
+    assert ran.snapshots() == ["1.json", "1.vw"]
+    way = "ctr: to undo that, have its drop say what it said, and `vwserve ctl rollback ctr 1`"
+    assert way in ran.logged
+    ran.drop("ctr", f"{CTR}\non_change: fresh")
+    assert ran.reload() == []
+    assert ran.ctl("rollback ctr 1")["lineage"] == 4
+    assert ran.ask(QUESTION) == learned(GOOD)
+
+
+def test_a_rollback_waits_only_so_long_for_the_snapshot_that_would_undo_it(ran: Ran) -> None:
+    ran.ask(GOOD)
+    command = ran.command("rollback ctr 0")
+    (watch,) = ran.reactor.children
+    os.kill(watch._taking._child, signal.SIGSTOP)
+    ran.reactor.advance(switching.UNDO_S - 0.1)
+    assert not command.done
+    ran.reactor.advance(0.1)
+    answer = command.answer
+    assert (answer["lineage"], answer["undo"]) == (2, None)
+    assert answer["no_undo"] == "no snapshot was taken: it did not come about in 10 s"
+    assert ran.ask(QUESTION) == learned(b"")

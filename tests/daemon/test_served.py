@@ -10,6 +10,7 @@ import pytest
 from tests.daemon.running import Ran, recording
 from tests.durability.power import Held, Inline
 from vwserve.daemon.exporting import MOST_EXPORTS
+from vwserve.daemon.snapshotting import CLIENTS_EVERY_S
 from vwserve.model.servable import Servable
 
 CTR = "--loss_function logistic --link logistic -b 10"
@@ -34,6 +35,13 @@ def say(ran: Ran, text: bytes, listener: int = 0) -> bytes:
         pass
     client.leave()
     return client.answered()
+
+
+def later(ran: Ran) -> None:
+    """Let so much time pass that clients may have another snapshot taken, and that be done."""
+    ran.reactor.settle()
+    ran.reactor.advance(CLIENTS_EVERY_S)
+    ran.reactor.settle()
 
 
 def last(answers: bytes) -> bytes:
@@ -77,7 +85,7 @@ def test_what_was_sent_before_is_in_it_and_what_comes_after_is_not(ran: Ran) -> 
 def test_a_copy_that_is_asked_for_while_a_snapshot_is_being_taken_is_of_a_newer_one(ran: Ran) -> None:
     say(ran, b"1 |u a\nsave_first\n")
     after = last(say(ran, b"1 |u a\nsave_second\n|u a\n"))
-    ran.reactor.settle()
+    later(ran)
     copies = exports(ran)
     assert copies["second"] == after != copies["first"]
 
@@ -85,7 +93,7 @@ def test_a_copy_that_is_asked_for_while_a_snapshot_is_being_taken_is_of_a_newer_
 def test_several_that_wait_share_a_snapshot_and_each_has_its_copy(ran: Ran) -> None:
     say(ran, b"1 |u a\nsave\n")
     say(ran, b"1 |u a\nsave_a\n1 |u a\nsave_b\nsave_a\n")
-    ran.reactor.settle()
+    later(ran)
     assert ran.snapshots() == ["1.json", "1.vw", "2.json", "2.vw"]
     copies = exports(ran)
     assert copies.keys() == {"a", "b"}
@@ -130,15 +138,55 @@ def test_the_snapshot_stays_until_it_is_copied(ran: Ran) -> None:
     first = last(say(ran, b"1 |u a\nsave_x\n|u a\n", -1))
     ran.reactor.settle()
     say(ran, b"1 |u a\nsave\n", -1)
-    ran.reactor.settle()
+    later(ran)
     assert ran.snapshots() == ["1.json", "1.vw", "2.json", "2.vw"]
     while held.jobs:
         held.run()
         ran.reactor.settle()
     assert exports(ran) == {"x": first}
-    say(ran, b"save\n", -1)
+    say(ran, b"1 |u a\nsave\n", -1)
+    later(ran)
+    assert ran.snapshots() == ["2.json", "2.vw", "3.json", "3.vw"]
+
+
+def test_a_burst_of_saves_is_a_snapshot_and_a_copy_now_and_one_for_all_the_others_later(ran: Ran) -> None:
+    say(ran, b"1 |u a\nsave_x\nsave\n" * 100)
     ran.reactor.settle()
-    assert ran.snapshots() == ["3.json", "3.vw"]
+    ran.reactor.advance(CLIENTS_EVERY_S - 0.1)
+    ran.reactor.settle()
+    assert ran.snapshots() == ["1.json", "1.vw"]
+    ran.reactor.advance(0.1)
+    ran.reactor.settle()
+    assert ran.snapshots() == ["1.json", "1.vw", "2.json", "2.vw"]
+    assert exports(ran)["x"] == ran.ask(b"|u a\n")
+    assert [line for line in ran.logged if "snapshot" in line] == ["ctr: took snapshot 1", "ctr: took snapshot 2"]
+    assert len([line for line in ran.logged if "saved to" in line]) == 2
+
+
+def test_where_nothing_came_since_a_copy_is_of_the_newest_snapshot_at_once(ran: Ran) -> None:
+    answer = last(say(ran, b"1 |u a\nsave\n|u a\n"))
+    ran.reactor.settle()
+    say(ran, b"save_x\nsave\n")
+    ran.reactor.settle()
+    assert exports(ran) == {"x": answer}
+    assert ran.snapshots() == ["1.json", "1.vw"]
+
+
+def test_saves_of_clients_push_out_none_that_the_operator_has(ran: Ran) -> None:
+    ran.drop("ctr", f"{CTR}\nsnapshot: {{keep: 2}}")
+    ran.ctl("reload")
+    for _ in range(2):
+        say(ran, b"1 |u a\n")
+        ran.ctl("snapshot ctr")
+    for _ in range(3):
+        say(ran, b"1 |u a\nsave\n")
+        later(ran)
+    assert ran.snapshots() == [f"{number}.{ending}" for number in (1, 2, 4, 5) for ending in ("json", "vw")]
+    say(ran, b"1 |u a\n")
+    ran.ctl("snapshot ctr")
+    say(ran, b"1 |u a\n")
+    ran.ctl("snapshot ctr")
+    assert ran.snapshots() == [f"{number}.{ending}" for number in (5, 6, 7) for ending in ("json", "vw")]
 
 
 def test_what_clients_asked_to_save_is_saved_before_the_daemon_stops(ran: Ran) -> None:

@@ -236,10 +236,10 @@ def test_one_that_cannot_be_begun_is_answered_and_the_next_is_taken(
 ) -> None:
     whole = Durable.take
 
-    def refuse(durable: Durable) -> object:
+    def refuse(durable: Durable, for_client: bool) -> object:
         if durable is b:
             raise SnapshotError("no snapshot can be taken")
-        return whole(durable)
+        return whole(durable, for_client)
 
     monkeypatch.setattr(Durable, "take", refuse)
     c = world.models.make("c")
@@ -254,11 +254,11 @@ def test_a_fault_of_the_program_is_logged_and_answered_and_the_next_is_taken(
 ) -> None:
     whole = getattr(Durable, step)
 
-    def fail(durable: Durable) -> object:
+    def fail(durable: Durable, *arguments: bool) -> object:
         made = whole(durable) if step == "finish" else None
         if durable is a:
             raise ZeroDivisionError("a fault")
-        return made or whole(durable)
+        return made or whole(durable, *arguments)
 
     monkeypatch.setattr(Durable, step, fail)
     with capturedLogs() as events:
@@ -358,10 +358,22 @@ def test_last_snapshots_are_waited_for_only_so_long_all_together(world: World, a
         world.reactor.advance(0.1)
         assert leaving.result is None
     assert [formatEvent(event) for event in events if event["log_level"] is LogLevel.warn] == [
-        f"{name}: has no last snapshot; a restart goes on from 0 and from what the journal has" for name in "ab"
+        f"{name}: has no last snapshot; a restart goes on from 0 and its journal, if it has one" for name in "ab"
     ]
     assert (a.taking, b.taking) == (False, False)
     assert (world.numbers(a), world.numbers(b)) == ([], [])
+
+
+def test_one_that_hangs_keeps_no_other_model_from_its_last(world: World, a: Durable, b: Durable) -> None:
+    world.take(a)
+    hang(world, a)
+    learn(b)
+    leaving = last(world, a, b)
+    world.reactor.settle()
+    assert not b.changed
+    assert not leaving.done
+    world.reactor.advance(LAST_S)
+    assert leaving.result is None
 
 
 def test_a_model_that_leaves_when_its_child_has_spoken_has_its_snapshot(world: World, a: Durable, b: Durable) -> None:

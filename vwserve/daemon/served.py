@@ -71,20 +71,25 @@ class ServedModels:
         name, durable = served.servable.name, served.durable
         try:
             path = export_path(self._exports(name), copy) if copy else None
+            saved = path is not None
             if durable is not None:
-                await self._take(durable, path)
+                saved = await self._take(durable, path)
             elif path is not None:  # what does not learn is as it was, and needs no snapshot
                 export(path, served.servable.save)
         except VwserveError as error:
             self.log.error("{model}: not saved: {error}", model=name, error=error)
         else:
-            if path is not None:
+            if saved:
                 self.log.info("{model}: saved to {path}", model=name, path=path)
 
-    async def _take(self, durable: Durable, path: Path | None) -> None:
-        snapshot = await self._snapshotting.take(durable)
-        self.log.info("{model}: took snapshot {number}", model=durable.servable.name, number=snapshot.number)
+    async def _take(self, durable: Durable, path: Path | None) -> bool:
+        """Whether it left a copy, and nobody else will."""
+        taken = self._snapshotting.take_for_client(durable, path)
+        if taken is None:
+            return False
+        snapshot = await taken
         if path is not None:
             with durable.pinning(snapshot.number):
                 copying = partial(export_copy, path, durable.model_file(snapshot))
                 await apart(self._reactor, self._executor, copying)
+        return path is not None

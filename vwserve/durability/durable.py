@@ -286,8 +286,11 @@ class Durable:
         snapshots = self._storage.snapshots
         return snapshots is not None and snapshots.taking is not None
 
-    def take(self) -> Taking:
-        """Begin to take a snapshot of the model as it is now; `finish` it once it is readable. Raises SnapshotError."""
+    def take(self, for_client: bool = False) -> Taking:
+        """Begin to take a snapshot of the model as it is now; `finish` it once it is readable. Raises SnapshotError.
+
+        One `for_client` does not count among those that are kept.
+        """
         snapshots, journal = self._storage.snapshots, self._storage.journal
         if snapshots is None or (journal is not None and journal.repairing):
             raise SnapshotError(f"no snapshot can be taken: {self.unready}")
@@ -301,7 +304,9 @@ class Durable:
             sync_first=journal.descriptors if journal is not None else (),
             names_first=journal.folder if journal is not None else None,
             keeping=Keeping(policy.snapshots, policy.hourly, policy.daily),
-            pinned=self._pinned,
+            # What the journal is kept for is the newest and the one before, which the newest will be.
+            pinned=[*self._pinned, *([self.newest.number] if self.newest and self.newest.for_client else [])],
+            for_client=for_client,
         )
 
     @contextmanager

@@ -45,7 +45,7 @@ class Snapshot:
     """A model as it stood at `time_s` since the epoch, and where that was.
 
     `exact` says whether VW's file has all that the model goes on from (see Learner.tells_all). `sha256` and
-    `size_bytes` are those of the model file.
+    `size_bytes` are those of the model file. `for_client` is whether a client of the line protocol asked for it.
     """
 
     number: int
@@ -56,6 +56,7 @@ class Snapshot:
     exact: bool
     sha256: str = ""
     size_bytes: int = 0
+    for_client: bool = False
 
     @property
     def arguments(self) -> str:
@@ -94,6 +95,7 @@ def _content(snapshot: Snapshot) -> dict[str, Any]:
         "learned_from_journal": snapshot.moment.learned.ranges,
         "founded": snapshot.moment.founded,
         "exact": snapshot.exact,
+        "for_client": snapshot.for_client,
         "sha256": snapshot.sha256,
         "bytes": snapshot.size_bytes,
         **state.counts._asdict(),
@@ -124,4 +126,5 @@ def _snapshot(content: Mapping[str, Any]) -> Snapshot:
         exact=content["exact"],
         sha256=content["sha256"],
         size_bytes=content["bytes"],
+        for_client=content.get("for_client", False),
     )

@@ -56,6 +56,7 @@ class Snapshots:
         self._known_good: int | None = None
         self._times_s: dict[int, float] = {}
         self._outlines: dict[int, tuple[tuple[int, int, int], Snapshot]] = {}
+        self._for_clients: set[int] = set()
         try:
             if not reading:
                 folder.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -154,21 +155,25 @@ class Snapshots:
         names_first: Path | None = None,
         keeping: Keeping | None = None,
         pinned: Collection[int] = (),
+        for_client: bool = False,
         within_s: float = WITHIN_S,
     ) -> Taking:
         """Begin to take a snapshot of the model as it is now, which is at `moment`.
 
         The files open as `sync_first`, those of the journal up to then, and the names in its folder `names_first` are
         on disk before the snapshot is. Once that is, too, those that `keeping` does not ask for are removed, but for
-        `pinned` ones. The owner calls `finish` when the taking is readable. Raises SnapshotError where none can be
-        begun, or one is being taken.
+        `pinned` ones. It does not count those `for_client`, of which only the newest is kept: a client is not to have
+        those removed that somebody may want to return to. The owner calls `finish` when the taking is readable. Raises
+        SnapshotError where none can be begun, or one is being taken.
         """
         if self._taking is not None:
             raise SnapshotError(f"snapshot {self._taking.number} of {servable.name} is being taken; wait for its end")
         learner = servable.learner
         number = self.reserve()
-        snapshot = Snapshot(number, now_s, provenance, servable.state(), moment, learner.tells_all)
-        superseded = self._superseded(keeping, {number: now_s}, pinned) if keeping else []
+        snapshot = Snapshot(
+            number, now_s, provenance, servable.state(), moment, learner.tells_all, for_client=for_client
+        )
+        superseded = self._superseded(keeping, snapshot, pinned) if keeping else []
         self._taking = take(
             learner,
             snapshot,
@@ -188,7 +193,7 @@ class Snapshots:
         taking, self._taking = self._taking, None
         snapshot = taking.finish()
         self._known_good = snapshot.number
-        self._times_s[snapshot.number] = snapshot.time_s
+        self._know(snapshot)
         return snapshot
 
     def give_up(self) -> None:
@@ -202,7 +207,7 @@ class Snapshots:
 
         It is for a model that goes on as another, from what it has learned. Raises SnapshotError.
         """
-        again = replace(snapshot, number=number, provenance=provenance, moment=moment)
+        again = replace(snapshot, number=number, provenance=provenance, moment=moment, for_client=False)
         try:
             store_again(self._disk, self._folder, snapshot.number, again)
         except OSError as error:
@@ -228,19 +233,27 @@ class Snapshots:
         if self._known_good is None:
             self.newest_good()
         good = [] if self._known_good is None else [self._known_good]
-        superseded = self._superseded(keeping, {}, [*pinned, *good])
+        superseded = self._superseded(keeping, None, [*pinned, *good])
         try:
             self._remove(superseded)
         except OSError as error:
             raise _error("remove old snapshots in", self._folder, error) from error
         return superseded
 
-    def _superseded(self, keeping: Keeping, more_s: dict[int, float], pinned: Collection[int]) -> Sequence[int]:
+    def _superseded(self, keeping: Keeping, following: Snapshot | None, pinned: Collection[int]) -> Sequence[int]:
+        """Those that need not be kept once there is the one `following`."""
         numbers = set(self._numbers())
         self._outlines = {number: each for number, each in self._outlines.items() if number in numbers}
         there = {number: time_s for number in self._numbers() if (time_s := self._time_s(number)) is not None}
-        self._times_s = there
-        return [number for number in keeping.superseded(there | more_s) if number not in pinned]
+        self._times_s = dict(there)
+        self._for_clients &= there.keys()
+        for_clients = set(self._for_clients)
+        if following is not None:
+            there[following.number] = following.time_s
+            for_clients |= {following.number} if following.for_client else set()
+        counted = {number: time_s for number, time_s in there.items() if number not in for_clients}
+        superseded = [*keeping.superseded(counted), *sorted(for_clients)[:-1]]
+        return [number for number in superseded if number not in pinned]
 
     def _remove(self, numbers: Sequence[int]) -> None:
         for number in numbers:
@@ -277,7 +290,7 @@ class Snapshots:
             return SnapshotError(f"{file} is not as it was written: {error}")
         if snapshot.number != number:
             return SnapshotError(f"{file} describes the snapshot {snapshot.number}; was it renamed?")
-        self._times_s[number] = snapshot.time_s
+        self._know(snapshot)
         return snapshot
 
     def _outline(self, number: int) -> Snapshot | None:
@@ -294,6 +307,11 @@ class Snapshots:
                 return None
             known = self._outlines[number] = stamp, replace(described, state=EMPTY)
         return known[1]
+
+    def _know(self, snapshot: Snapshot) -> None:
+        self._times_s[snapshot.number] = snapshot.time_s
+        if snapshot.for_client:
+            self._for_clients.add(snapshot.number)
 
     def _time_s(self, number: int) -> float | None:
         if number not in self._times_s:
