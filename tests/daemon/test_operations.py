@@ -361,11 +361,12 @@ def test_where_no_snapshot_can_be_taken_to_undo_it_a_rollback_is_made_all_the_sa
     ran.ctl("snapshot ctr")
     ran.ask(BAD)
 
-    def refuse(durable: Durable) -> Taking:
+    def refuse(durable: Durable, for_client: bool) -> Taking:
         raise SnapshotError("the disk is full")
 
     monkeypatch.setattr(Durable, "take", refuse)
-    assert ran.ctl("rollback ctr 1")["undo"] is None
+    answer = ran.ctl("rollback ctr 1")
+    assert (answer["undo"], answer["no_undo"]) == (None, "the disk is full")
     monkeypatch.undo()
     assert ran.ask(QUESTION) == learned(GOOD)
     assert "ctr: the disk is full" in ran.logged
